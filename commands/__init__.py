@@ -1,0 +1,1 @@
+"""What a person types: thin clients of the platform, one module a command."""

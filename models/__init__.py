@@ -1,0 +1,1 @@
+"""Source and seed of the model repository: a folder a model, in the layout of Triton."""

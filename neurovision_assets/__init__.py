@@ -1,0 +1,1 @@
+"""What exists: the asset graph and its contracts."""

@@ -1,0 +1,1 @@
+"""Surgical video, one room a stage, in the order the data flows."""

@@ -1,0 +1,1 @@
+"""The outside world, one class a service: settings, objects, inference, progress."""

@@ -1,0 +1,1 @@
+"""What starts work: uploads, and later review requests, annotations, drift, retention."""

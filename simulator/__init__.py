@@ -1,0 +1,1 @@
+"""Makes operations with perfect ground truth, deterministic by seed."""

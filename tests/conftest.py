@@ -1,0 +1,21 @@
+"""Fixtures that more than one test file needs.
+
+Belongs here: where shared data lies, throw-away homes. Does not belong here: helpers of a single subject.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder with real data beside the repository; the test is skipped, with the reason, where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"real data is absent: {SHARED_DATA} does not exist")
+    return SHARED_DATA
