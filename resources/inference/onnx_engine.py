@@ -1,0 +1,106 @@
+"""The engine in this process: ONNX Runtime on the same repository that Triton would read.
+
+Belongs here: sessions and the check that a file keeps its configuration's promise. Does not belong here: what stages
+ask for (``client``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from resources.errors import ConfigurationError
+from resources.inference.repository import ModelRepository
+from resources.inference.spec import ANY_SIZE, ModelSpec, TensorSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ONNX_TYPES: Mapping[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+}
+ENGINE_NAME = "onnxruntime"
+PRECISION_NAMES: Mapping[type[np.generic], str] = {np.float32: "fp32", np.float16: "fp16", np.uint8: "uint8"}
+
+
+class OnnxModel:
+    """One loaded model version.
+
+    Args:
+        repository: where the model lies.
+        spec: the version that was asked for; its file must keep the promise.
+        threads: threads of one call, 0 for one a core.
+
+    Raises:
+        ConfigurationError: the file cannot be loaded, or its tensors are not those of the configuration.
+    """
+
+    def __init__(self, repository: ModelRepository, spec: ModelSpec, threads: int) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        path = repository.file(spec.identity.name, spec.identity.version)
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime raises types of its own for every broken file
+            raise ConfigurationError(
+                f"ONNX Runtime cannot load the file: {str(error).splitlines()[0]}.",
+                subject=spec.identity.label,
+                remedy="Put the right model file back.",
+            ) from error
+        self.spec = spec
+        self._check_side("input", spec.inputs, self._session.get_inputs())
+        self._check_side("output", spec.outputs, self._session.get_outputs())
+
+    @property
+    def device(self) -> str:
+        """Where the model computes."""
+        return str(self._session.get_providers()[0]).removesuffix("ExecutionProvider").lower()
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """One request; both sides are checked against the promise.
+
+        Raises:
+            PermanentFailure: the request or the answer breaks the model's promise.
+        """
+        self.spec.check_inputs(inputs)
+        names = list(self.spec.outputs)
+        outputs = dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        self.spec.check_outputs(outputs)
+        return outputs
+
+    def _check_side(self, side: str, promised: Mapping[str, TensorSpec], actual: list[Any]) -> None:
+        found = {node.name: node for node in actual}
+        for name, spec in promised.items():
+            node = found.get(name)
+            if node is None:
+                raise self._disagreement(f"has no {side} '{name}' (it has {sorted(found)})")
+            if ONNX_TYPES.get(node.type) is not spec.dtype:
+                raise self._disagreement(f"{side} '{name}' is {node.type}, not {np.dtype(spec.dtype)}")
+            if not _shapes_agree(spec.dims, node.shape[1:] if self.spec.max_batch_size else node.shape):
+                raise self._disagreement(f"{side} '{name}' has shape {node.shape}, not [batch, {spec.dims}]")
+        if side == "input" and set(found) != set(promised):
+            raise self._disagreement(f"needs inputs {sorted(found)}, the configuration names {sorted(promised)}")
+
+    def _disagreement(self, what: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"The model file disagrees with its config.pbtxt: it {what}.",
+            subject=self.spec.identity.label,
+            remedy="Install the file and the configuration that belong together.",
+        )
+
+
+def _shapes_agree(promised: tuple[int, ...], actual: list[Any]) -> bool:
+    """A symbolic size agrees with anything, a fixed one with itself or with a promise of any size."""
+    return len(promised) == len(actual) and all(
+        not isinstance(got, int) or want in (ANY_SIZE, got) for want, got in zip(promised, actual, strict=True)
+    )

@@ -1,0 +1,106 @@
+"""How far a video is, readable while it runs (NV-123…134).
+
+Belongs here: the stages' shares of the whole and the record that others poll. Does not belong here: drawing bars
+(``commands``). The record is one small JSON object a video, written atomically, so any process may read it.
+"""
+
+import json
+import time
+from typing import Literal
+
+import dagster as dg
+from pydantic import BaseModel, ConfigDict
+
+from resources.object_store import ObjectStore
+
+WRITE_INTERVAL_S = 0.25
+ERROR_PERCENT = -1
+
+
+class ProgressRecord(BaseModel):
+    """One look at a running video.
+
+    Attributes:
+        stage: name of the stage, ``error`` or ``done``.
+        percent: of the whole operation, 0–100; −1 after an error.
+        stage_fraction: of this stage, 0–1.
+        message: for people.
+        run_id: the run that works on it.
+        updated_s: seconds since 1970.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str
+    percent: float
+    stage_fraction: float
+    message: str
+    run_id: str
+    updated_s: float
+
+
+class ProgressBoard(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Writes and reads progress records; writes are thinned to one each quarter of a second."""
+
+    object_store: dg.ResourceDependency[ObjectStore]
+
+    def update(self, video_id: str, record: ProgressRecord) -> None:
+        """Publish a record. Progress is a courtesy: it is not flushed as carefully as an artifact."""
+        self.object_store.write_bytes(progress_key(video_id), record.model_dump_json().encode())
+
+    def read(self, video_id: str) -> ProgressRecord | None:
+        """The newest record, or None before the first."""
+        if self.object_store.stat(progress_key(video_id)) is None:
+            return None
+        return ProgressRecord.model_validate(json.loads(self.object_store.read_bytes(progress_key(video_id))))
+
+
+class StageProgress:
+    """What a stage calls while it works on one video.
+
+    Args:
+        board: where records go.
+        video_id: the video.
+        run_id: the run.
+        stage: the stage's name.
+        span_percent: first and last percent of the whole that belong to this stage (NV-125…131).
+    """
+
+    def __init__(
+        self, board: ProgressBoard, video_id: str, run_id: str, stage: str, span_percent: tuple[float, float]
+    ) -> None:
+        self._board = board
+        self._video_id = video_id
+        self._run_id = run_id
+        self._stage = stage
+        self._span_percent = span_percent
+        self._written_s = 0.0
+
+    def __call__(self, fraction: float, message: str = "") -> None:
+        """Say how much of this stage is done, 0–1."""
+        now = time.monotonic()
+        if 0 < fraction < 1 and now - self._written_s < WRITE_INTERVAL_S:
+            return
+        self._written_s = now
+        start, end = self._span_percent
+        self._publish(self._stage, start + (end - start) * min(max(fraction, 0.0), 1.0), fraction, message)
+
+    def failed(self, message: str) -> None:
+        """The stage ended with an error (NV-134)."""
+        self._publish("error", ERROR_PERCENT, 0.0, message)
+
+    def _publish(self, stage: str | Literal["error"], percent: float, fraction: float, message: str) -> None:
+        record = ProgressRecord(
+            stage=stage,
+            percent=percent,
+            stage_fraction=fraction,
+            message=message,
+            run_id=self._run_id,
+            updated_s=time.time(),
+        )
+        self._board.update(self._video_id, record)
+
+
+def progress_key(video_id: str) -> str:
+    """Object key of a video's progress record."""
+    return f"progress/{video_id}.json"
