@@ -1,0 +1,1 @@
+"""Home of the tissue classes in a frame: network, training, file."""

@@ -1,0 +1,1 @@
+"""Home of the backbone: its network, its training, its file."""

@@ -1,0 +1,1 @@
+"""Home of the instruments in a frame: network, training, file."""

@@ -1,0 +1,1 @@
+"""Home of the phases over a whole operation: network, training, taxonomies, file."""
