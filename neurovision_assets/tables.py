@@ -68,7 +68,9 @@ class TableContract:
         """The Arrow schema; every field carries its description."""
         return pa.schema(
             [
-                pa.field(column.name, column.type, nullable=column.nullable, metadata={"description": column.description})
+                pa.field(
+                    column.name, column.type, nullable=column.nullable, metadata={"description": column.description}
+                )
                 for column in self.columns
             ]
         )

@@ -51,7 +51,7 @@ class OnnxModel:
         path = repository.file(spec.identity.name, spec.identity.version)
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime raises types of its own for every broken file
+        except Exception as error:
             raise ConfigurationError(
                 f"ONNX Runtime cannot load the file: {str(error).splitlines()[0]}.",
                 subject=spec.identity.label,
