@@ -1,0 +1,79 @@
+"""The plan of an operation: everything that happens in it, before any picture is drawn.
+
+Belongs here: the plan and how its parts are put together. Does not belong here: sampling of the parts
+(`schedule`, `happenings`) and pictures (`render`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from simulator import happenings, schedule
+from simulator.cast import HOSPITALS, OPERATION_TYPES, SURGEONS
+from simulator.spans import DisturbanceSpan, EventSpan, InstrumentSpan, PhaseSpan, active
+
+__all__ = ["EventSpan", "InstrumentSpan", "OperationPlan", "PhaseSpan", "plan_operation"]
+
+SHORTEST_OPERATION_S = 20.0
+FIRST_DAY = date(2026, 1, 1)
+
+
+@dataclass(frozen=True)
+class OperationPlan:
+    """What happens when in one operation, by whom and where.
+
+    Phases cover [0, duration_ms) without gaps. `hospital` and `surgeon` are names from `cast`. The plan is
+    hashable: pictures depend on nothing else.
+    """
+
+    seed: int
+    duration_ms: int
+    phases: tuple[PhaseSpan, ...]
+    instruments: tuple[InstrumentSpan, ...]
+    events: tuple[EventSpan, ...]
+    hospital: str
+    surgeon: str
+    operation_type: str
+    day: date
+    disturbances: tuple[DisturbanceSpan, ...] = ()
+
+    def phase_at(self, timestamp_ms: float) -> PhaseSpan:
+        """The phase at a moment; moments outside the operation get the first or the last one."""
+        inside = min(max(timestamp_ms, 0.0), self.duration_ms - 1.0)
+        return active(self.phases, inside)[0]
+
+
+def plan_operation(seed: int, duration_s: float = 240.0) -> OperationPlan:
+    """The operation of a seed, always the same.
+
+    The default length is a real operation (42 minutes on average) compressed about tenfold: the shares of the
+    phases are real, uses of instruments and events keep their seconds.
+
+    Raises:
+        ValueError: `duration_s` is under 20 seconds, too short for seven phases.
+    """
+    if duration_s < SHORTEST_OPERATION_S:
+        raise ValueError(f"an operation takes at least {SHORTEST_OPERATION_S:g} s, not {duration_s:g}: give more")
+    duration_ms = round(duration_s * 1000)
+    people, when, tools, what, spoils = (np.random.default_rng([seed, stream]) for stream in range(1, 6))
+    surgeon = SURGEONS[int(people.integers(len(SURGEONS)))]
+    hospital = HOSPITALS[int(people.integers(len(HOSPITALS)))]
+    phases = schedule.plan_phases(when, duration_ms)
+    outside = happenings.plan_out_of_body(what, duration_ms)
+    pauses = happenings.plan_pauses(what, phases, outside)
+    instruments = schedule.plan_instruments(tools, phases, surgeon, (*outside, *pauses))
+    return OperationPlan(
+        seed=seed,
+        duration_ms=duration_ms,
+        phases=phases,
+        instruments=instruments,
+        events=happenings.plan_events(what, phases, instruments, outside),
+        hospital=hospital.name,
+        surgeon=surgeon.name,
+        operation_type=OPERATION_TYPES[int(people.integers(len(OPERATION_TYPES)))],
+        day=FIRST_DAY + timedelta(days=int(people.integers(365))),
+        disturbances=happenings.plan_disturbances(spoils, duration_ms),
+    )

@@ -1,0 +1,128 @@
+"""Surfaces of the tissues: tiles of colour and relief, painted once for each operation.
+
+Belongs here: procedural painting of one tile per material. Does not belong here: where a material lies
+(`anatomy`) or how light falls on it (`tissue`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.view import Field
+
+TILE_PX = 512
+TILE_UNITS = 2.0
+"""A tile covers two scene units; beyond it is mirrored."""
+
+MATERIALS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
+    "wall": ((150, 88, 92), (196, 130, 122)),
+    "liver": ((92, 26, 26), (140, 52, 44)),
+    "bed": ((70, 18, 14), (150, 70, 44)),
+    "gallbladder": ((140, 130, 138), (196, 178, 172)),
+    "fat": ((196, 140, 52), (244, 206, 116)),
+    "gut": ((206, 112, 108), (240, 160, 150)),
+    "connective": ((168, 84, 74), (226, 176, 150)),
+    "duct": ((178, 140, 104), (226, 196, 160)),
+    "artery": ((160, 40, 38), (206, 84, 74)),
+    "ligament": ((204, 164, 130), (236, 210, 178)),
+    "vein": ((66, 40, 78), (108, 66, 104)),
+    "blood": ((110, 2, 6), (170, 14, 16)),
+}
+"""Dark and light colour (RGB) of each material, after pictures of real operations."""
+
+
+def noise(rng: np.random.Generator, cells: int, octaves: int = 4, stretch: float = 1.0) -> Field:
+    """Smooth noise [512,512] in 0..1: cubic up-sampling of random grids, each octave half as strong.
+
+    `cells` is the number of grid cells along x in the first octave; `stretch` > 1 makes streaks along y.
+    """
+    total = np.zeros((TILE_PX, TILE_PX), np.float32)
+    for octave in range(octaves):
+        columns = cells * 2**octave
+        grid = rng.random((max(2, int(columns / stretch)), columns), dtype=np.float32)
+        total += cv2.resize(grid, (TILE_PX, TILE_PX), interpolation=cv2.INTER_CUBIC) * 0.5**octave
+    low, high = np.percentile(total, (1, 99))
+    return np.clip((total - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def lobules(rng: np.random.Generator, count: int) -> Field:
+    """Pillows [512,512] in 0..1, one around each of `count` random seeds: the relief of fat."""
+    seeds = np.full((TILE_PX, TILE_PX), 255, np.uint8)
+    for x, y in rng.integers(0, TILE_PX, (count, 2)):
+        seeds[y, x] = 0
+    _, cells = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5)
+    right, down = np.roll(cells, 1, axis=1), np.roll(cells, 1, axis=0)
+    inside = ((cells == right) & (cells == down)).astype(np.uint8)
+    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
+    pillows = cv2.GaussianBlur(np.minimum(depth, 18.0) / 18.0, (0, 0), 4)
+    return np.sqrt(pillows).astype(np.float32)
+
+
+def capillaries(rng: np.random.Generator, roots: int, length: int, thick: int) -> Field:
+    """Branching fine vessels [512,512], 1 on a vessel and 0 elsewhere, softened."""
+    canvas = np.zeros((TILE_PX, TILE_PX), np.uint8)
+    walks = [(rng.uniform(0, TILE_PX, 2), rng.uniform(0, 2 * np.pi), thick, length) for _ in range(roots)]
+    while walks:
+        at, heading, width, left = walks.pop()
+        path = [at]
+        for step in range(left):
+            heading += rng.normal(0, 0.28)
+            at = at + 9.0 * np.array([np.cos(heading), np.sin(heading)])
+            path.append(at)
+            if width > 1 and step > 2 and rng.random() < 0.16:
+                walks.append((at, heading + rng.choice((-0.8, 0.8)), width - 1, left // 2 + 2))
+        cv2.polylines(canvas, [np.round(np.array(path)).astype(np.int32)], False, 90 + 50 * width, width, cv2.LINE_AA)
+    return (cv2.GaussianBlur(canvas, (0, 0), 0.8) / 255.0).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def tiles(seed: int) -> dict[str, NDArray[np.uint8]]:
+    """Every material's tile, uint8 [512,512,4]: RGB and relief."""
+    return {name: _tile(name, np.random.default_rng([seed, 200, at])) for at, name in enumerate(MATERIALS)}
+
+
+def _tile(name: str, rng: np.random.Generator) -> NDArray[np.uint8]:
+    dark, light = (np.array(colour, np.float32) for colour in MATERIALS[name])
+    tone, relief = _tone_and_relief(name, rng)
+    tint = rng.normal(0, 5, 3)
+    colour = dark + (light - dark) * tone[..., None] + tint
+    vessels = _vessels(name, rng)
+    if vessels is not None:
+        red = np.array((128, 34, 40), np.float32) if name != "wall" else np.array((104, 44, 66), np.float32)
+        colour += (red - colour) * vessels[..., None] * 0.75
+    return np.dstack([np.clip(colour, 0, 255), relief * 255]).astype(np.uint8)
+
+
+def _tone_and_relief(name: str, rng: np.random.Generator) -> tuple[Field, Field]:
+    """Tone (0 dark colour, 1 light colour) and relief, both [512,512] in 0..1."""
+    if name == "fat":
+        pillows = 0.6 * lobules(rng, 90) + 0.4 * lobules(rng, 380)
+        return np.clip(0.75 * pillows + 0.35 * noise(rng, 6), 0, 1), pillows
+    if name == "liver":
+        grain = noise(rng, 90, 2)
+        return 0.6 * noise(rng, 3, 5) + 0.4 * grain, 0.25 * grain + 0.5 * noise(rng, 5)
+    if name == "connective":
+        fibres = noise(rng, 44, 3, stretch=7.0)
+        return 0.7 * fibres + 0.3 * noise(rng, 5), fibres
+    if name == "gut":
+        folds = noise(rng, 3, 3, stretch=2.0)
+        return 0.6 * folds + 0.4 * noise(rng, 20, 2), folds
+    if name == "bed":
+        crumbs = noise(rng, 40, 3)
+        return np.clip(crumbs * 1.3 - 0.2, 0, 1), crumbs
+    soft = noise(rng, 4, 5)
+    return soft, 0.4 * soft + 0.15 * noise(rng, 50, 2)
+
+
+def _vessels(name: str, rng: np.random.Generator) -> Field | None:
+    if name == "gallbladder":
+        return capillaries(rng, 16, 26, 3)
+    if name == "wall":
+        return capillaries(rng, 7, 34, 3)
+    if name in ("gut", "fat"):
+        return 0.7 * capillaries(rng, 9, 16, 2)
+    return None

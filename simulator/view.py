@@ -1,0 +1,130 @@
+"""Where the camera looks: from the scene to the picture.
+
+The scene is flat. Its unit is half a picture height at zoom 1; x points right, y down, the neck of the
+gallbladder is near (0, 0), the abdominal wall begins above y = -1. Belongs here: camera, smooth motion, the round
+field of view. Does not belong here: what is in the scene.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.cast import Hospital, surgeon_named
+from simulator.operation import OperationPlan
+from simulator.progress import smoothstep
+
+Picture = NDArray[np.uint8]
+"""uint8 [h,w,3], RGB."""
+Labels = NDArray[np.uint8]
+"""uint8 [h,w], class ids."""
+Field = NDArray[np.float32]
+"""float32 [h,w]."""
+Points = NDArray[np.float64]
+"""float64 [n,2], x and y."""
+
+SUBPIXEL_BITS = 4
+"""Fixed-point bits of the coordinates given to OpenCV's drawing functions."""
+
+SHOTS: dict[str, tuple[float, float, float]] = {
+    "preparation": (0.0, 0.0, 0.74),
+    "trocar-placement": (0.0, -1.75, 0.85),
+    "adhesiolysis": (0.05, 0.10, 1.02),
+    "calot-triangle-dissection": (0.06, 0.06, 1.25),
+    "clipping-and-cutting": (0.16, 0.16, 1.55),
+    "gallbladder-dissection": (-0.08, -0.22, 1.15),
+    "gallbladder-packaging": (0.05, -0.02, 0.88),
+    "cleaning-and-coagulation": (-0.06, -0.16, 1.05),
+    "gallbladder-extraction": (0.05, -1.50, 0.95),
+    "drain-placement": (0.05, 0.05, 0.95),
+    "port-closure": (0.05, -1.80, 1.25),
+}
+"""Where the camera looks in each phase: x, y in the scene, zoom."""
+
+PANNING_MS = 1600.0
+"""Time the camera takes from one shot to the next."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A similarity from the scene to the picture: `scale` is pixels per scene unit, `roll` radians."""
+
+    x: float
+    y: float
+    scale: float
+    roll: float
+    centre_px: tuple[float, float]
+
+    def matrix(self) -> NDArray[np.float64]:
+        """The 2x3 matrix from scene to pixels."""
+        cos, sin = np.cos(self.roll) * self.scale, np.sin(self.roll) * self.scale
+        cx, cy = self.centre_px
+        return np.array([[cos, -sin, cx - cos * self.x + sin * self.y], [sin, cos, cy - sin * self.x - cos * self.y]])
+
+    def to_px(self, points: Points) -> Points:
+        """Scene points [n,2] in pixels."""
+        matrix = self.matrix()
+        moved: Points = points @ matrix[:, :2].T + matrix[:, 2]
+        return moved
+
+
+def sway(seed: int, stream: int, timestamp_ms: float, period_s: float = 6.0) -> tuple[float, float]:
+    """A smooth random wander within about -1..1 in x and y, the same for the same arguments.
+
+    Three sines a direction with random phases and incommensurable periods around `period_s`.
+    """
+    phases, factors = _wave(seed, stream)
+    angle = 2 * np.pi * timestamp_ms / 1000.0 / period_s
+    waves = np.sin(angle * factors + phases) * (0.5, 0.3, 0.2)
+    x, y = waves.sum(axis=1)
+    return float(x), float(y)
+
+
+@lru_cache(maxsize=4096)
+def _wave(seed: int, stream: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    rng = np.random.default_rng([seed, 100, stream])
+    return rng.uniform(0, 2 * np.pi, (2, 3)), rng.uniform(0.9, 1.1, (2, 3)) * (1.0, 1.9, 3.1)
+
+
+def camera_at(plan: OperationPlan, hospital: Hospital, timestamp_ms: float, width: int, height: int) -> Camera:
+    """The camera at a moment, for a picture of width by height pixels."""
+    pace = surgeon_named(plan.surgeon).pace
+    index = plan.phases.index(plan.phase_at(timestamp_ms))
+    span = plan.phases[index]
+    panning_ms = min(PANNING_MS / pace, 0.5 * span.duration_ms)
+    arrived = smoothstep((timestamp_ms - span.start_ms) / panning_ms) if index else 1.0
+    here = np.array(SHOTS[span.phase])
+    before = np.array(SHOTS[plan.phases[max(index - 1, 0)].phase])
+    x, y, zoom = before + (here - before) * arrived
+    (dx, dy), (roll, breath) = sway(plan.seed, 0, timestamp_ms, 9.0), sway(plan.seed, 1, timestamp_ms, 13.0)
+    own = np.random.default_rng([plan.seed, 101]).uniform(-1, 1, 3)
+    zoom *= 1.0 + 0.06 * breath + 0.08 * own[2]
+    return Camera(
+        x=x + 0.05 * dx + 0.05 * own[0],
+        y=y + 0.04 * dy + 0.04 * own[1],
+        scale=zoom * height / 2,
+        roll=0.05 * roll,
+        centre_px=(width / 2 + hospital.view_shift[0] * height / 2, height / 2 * (1 + hospital.view_shift[1])),
+    )
+
+
+@lru_cache(maxsize=16)
+def field_of_view(hospital: Hospital, width: int, height: int) -> tuple[Labels, Picture]:
+    """The round view: 1 inside and 0 outside [h,w], and the same as soft shade 0..255 in three channels."""
+    radius = hospital.view_radius * height / 2
+    centre = (width / 2 + hospital.view_shift[0] * height / 2, height / 2 * (1 + hospital.view_shift[1]))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    distance = np.hypot(x - centre[0], y - centre[1]) / radius
+    inside = (distance <= 1.0).astype(np.uint8)
+    edge = np.clip((1.0 - distance) * radius / 3.0, 0, 1)
+    soft = np.clip(edge * 255, 0, 255).astype(np.uint8)
+    return inside, cv2.merge([soft, soft, soft])
+
+
+def fixed_point(points: Points) -> NDArray[np.int32]:
+    """Pixel coordinates as OpenCV's drawing functions take them, with `SUBPIXEL_BITS` fractional bits."""
+    return np.round(points * (1 << SUBPIXEL_BITS)).astype(np.int32)
