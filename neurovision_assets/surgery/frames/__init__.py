@@ -1,0 +1,1 @@
+"""Pictures out of a recording: chosen, upright, of one size, measured, compressed."""
