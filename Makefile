@@ -1,0 +1,64 @@
+# The commands of the project; `make` alone lists them. Each sets up what it needs, once, in .venv.
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help process test up down status models simulate bench trace lint format clean
+
+# A path may hold spaces and dollar signs: it goes through the environment, as it was written.
+override VIDEO := $(value VIDEO)
+export VIDEO PROFILE PORT N SEED VIDEO_ID
+
+PYTHON_BIN := .venv/bin/python
+BASE := @sh scripts/setup.sh base
+TEST := @sh scripts/setup.sh base test train
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+
+process: ## Process a video and wait for its report: VIDEO=path PROFILE=name (default: the bundled sample)
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.process $${VIDEO:+"$$VIDEO"} $${PROFILE:+--profile "$$PROFILE"}
+
+up: ## Start the platform: the Dagster UI on 127.0.0.1:3000 (PORT=) and the daemon
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.up $${PORT:+--port "$$PORT"}
+
+down: ## Stop all that `make up` started
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.down
+
+status: ## Say whether the platform runs, and where
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.status
+
+trace: ## Show where every figure of a report comes from: VIDEO_ID=operation_001-1f3a9c2b
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.trace $${VIDEO_ID:+"$$VIDEO_ID"}
+
+simulate: ## Make operations with exact truth: N=5 SEED=7
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.simulate $${N:+--count "$$N"} $${SEED:+--seed "$$SEED"}
+
+models: ## Train the four default models on the simulator and export them
+	@sh scripts/setup.sh base train
+	@$(PYTHON_BIN) -m commands.models
+
+bench: ## Measure what docs/benchmarks.md promises
+	@sh scripts/setup.sh base test
+	@$(PYTHON_BIN) -m benchmarks
+
+test: ## Set everything up and run all tests
+	$(TEST)
+	@sh scripts/check.sh
+	@$(PYTHON_BIN) -m pytest
+
+lint: ## Lint and type-check only
+	@sh scripts/setup.sh base test
+	@sh scripts/check.sh
+
+format: ## Bring the code into the house's form
+	@sh scripts/setup.sh base test
+	@$(PYTHON_BIN) -m ruff check --fix-only --quiet . && $(PYTHON_BIN) -m ruff format .
+
+clean: ## Remove .venv and caches; the data home stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -not -path './data/*' -prune -exec rm -rf {} +
