@@ -51,13 +51,20 @@ FRAMES = TableContract(
     (
         ColumnContract("frame_index", pa.int32(), "Number of the stored frame, from 0.", minimum=0, unique=True),
         _TIMESTAMP,
-        ColumnContract("source_pts", pa.int64(), "Presentation timestamp in the file, in its time base."),
+        ColumnContract(
+            "source_pts",
+            pa.int64(),
+            "Presentation timestamp in the file, in its time base; none where it has none.",
+            nullable=True,
+        ),
         ColumnContract("part_index", pa.int16(), "Which file of the operation, from 0.", minimum=0),
         ColumnContract("jpeg", pa.binary(), "The picture as JPEG, aspect kept, padded to the frame's size."),
         ColumnContract("sharpness", pa.float32(), "Variance of the Laplacian.", minimum=0),
         ColumnContract("brightness", pa.float32(), "Mean luma, 0–255.", minimum=0, maximum=255),
         ColumnContract("saturation", pa.float32(), "Mean saturation, 0–255.", minimum=0, maximum=255),
-        ColumnContract("difference", pa.float32(), "Mean change from the stored frame before, 0–255.", minimum=0),
+        ColumnContract(
+            "difference", pa.float32(), "Mean change from the stored frame before, 0–255.", minimum=0, nullable=True
+        ),
         ColumnContract("frozen", pa.bool_(), "The picture stands still although time goes on."),
     ),
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,24 +105,49 @@ class TableContract:
             strict=True,
         )
 
-    def violations(self, table: pa.Table) -> list[str]:
-        """Where the table breaks the contract, a sentence each with row and reason; empty when it keeps it."""
-        expected = self.arrow_schema
-        if not table.schema.equals(expected):
-            return [f"{self.name}: columns are {_names(table.schema)}, promised are {_names(expected)}"]
-        missing = [
-            f"{column.name}: {table[column.name].null_count} values are absent"
-            for column in self.columns
-            if not column.nullable and table[column.name].null_count
-        ]
-        return missing or self._pandera_violations(table)
+    @property
+    def scalar_columns(self) -> list[str]:
+        """Names of the columns that pandera looks at."""
+        return [column.name for column in self.columns if column.is_scalar]
 
-    def _pandera_violations(self, table: pa.Table) -> list[str]:
+
+class ContractChecker:
+    """Holds a table against its contract while it is written, keeping only the scalar columns in memory.
+
+    Args:
+        contract: the promise.
+    """
+
+    def __init__(self, contract: TableContract) -> None:
+        self._contract = contract
+        self._scalars: list[pa.RecordBatch] = []
+        self._problems: list[str] = []
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take in the next rows."""
+        expected = self._contract.arrow_schema
+        if not batch.schema.equals(expected):
+            self._problems.append(
+                f"{self._contract.name}: columns are {_names(batch.schema)}, promised are {_names(expected)}"
+            )
+            return
+        self._problems += [
+            f"{column.name}: {batch[column.name].null_count} values are absent"
+            for column in self._contract.columns
+            if not column.nullable and batch[column.name].null_count
+        ]
+        self._scalars.append(batch.select(self._contract.scalar_columns))
+
+    def violations(self) -> list[str]:
+        """Where the table breaks the contract, a sentence each with row and reason; empty when it keeps it."""
+        return self._problems or self._pandera_violations()
+
+    def _pandera_violations(self) -> list[str]:
         from pandera.errors import SchemaErrors
 
-        frame = table.select([column.name for column in self.columns if column.is_scalar]).to_pandas()
+        frame = pa.Table.from_batches(self._scalars).to_pandas()
         try:
-            self.pandera_schema().validate(frame, lazy=True)
+            self._contract.pandera_schema().validate(frame, lazy=True)
         except SchemaErrors as errors:
             cases = errors.failure_cases.head(REPORTED_FAILURES)
             return [
@@ -133,24 +157,28 @@ class TableContract:
         return []
 
 
-def content_hash(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> str:
+class TableHasher:
     """SHA-256 of a table's values, whatever its file's encoding, chunks and metadata.
 
     Args:
-        batches: the rows in order.
         schema: names and types, which count too.
-
-    Returns:
-        64 hex digits.
     """
-    hashers = [hashlib.sha256() for _ in schema]
-    for batch in batches:
-        for hasher, column in zip(hashers, batch.columns, strict=True):
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._columns = [hashlib.sha256() for _ in schema]
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Take in the next rows."""
+        for hasher, column in zip(self._columns, batch.columns, strict=True):
             _update(hasher, column)
-    digest = hashlib.sha256(json.dumps([[field.name, str(field.type)] for field in schema]).encode())
-    for hasher in hashers:
-        digest.update(hasher.digest())
-    return digest.hexdigest()
+
+    def hexdigest(self) -> str:
+        """The hash of all rows so far, 64 hex digits."""
+        digest = hashlib.sha256(json.dumps([[field.name, str(field.type)] for field in self._schema]).encode())
+        for hasher in self._columns:
+            digest.update(hasher.digest())
+        return digest.hexdigest()
 
 
 def _update(hasher: Any, column: pa.Array) -> None:

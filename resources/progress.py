@@ -6,7 +6,6 @@ Belongs here: the stages' shares of the whole and the record that others poll. D
 
 import json
 import time
-from typing import Literal
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict
@@ -89,7 +88,7 @@ class StageProgress:
         """The stage ended with an error (NV-134)."""
         self._publish("error", ERROR_PERCENT, 0.0, message)
 
-    def _publish(self, stage: str | Literal["error"], percent: float, fraction: float, message: str) -> None:
+    def _publish(self, stage: str, percent: float, fraction: float, message: str) -> None:
         record = ProgressRecord(
             stage=stage,
             percent=percent,

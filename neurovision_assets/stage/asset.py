@@ -1,0 +1,84 @@
+"""From a recipe to a Dagster asset.
+
+Belongs here: the decorator. Does not belong here: what happens in a run (``runner``).
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from neurovision_assets.partitions import video_ids
+from neurovision_assets.stage import events
+from neurovision_assets.stage.pipeline import Pipeline
+from neurovision_assets.stage.resolve import UPLOADS_ASSET
+from neurovision_assets.stage.runner import Recipe, StageRun
+from neurovision_assets.stage.spec import COMPLETE_CHECK, CONTRACT_CHECK, PIPELINE_OWNER, StageSpec
+
+VIDEOS_PER_BACKFILL_RUN = 10
+RESOURCES = {"object_store", "inference", "progress", "profiles"}
+
+
+def stage_asset(pipeline: Pipeline, name: str) -> Callable[[Recipe], dg.AssetsDefinition]:
+    """Make a recipe ``(Work) -> Outcome`` the asset of a stage; its docstring becomes the asset's description.
+
+    Args:
+        pipeline: the domain.
+        name: the stage.
+    """
+    spec = pipeline[name]
+
+    def decorate(recipe: Recipe) -> dg.AssetsDefinition:
+        checks = _check_specs(spec)
+
+        @dg.asset(
+            key=events.asset_key(spec),
+            deps=_upstream(spec),
+            partitions_def=video_ids,
+            backfill_policy=dg.BackfillPolicy.multi_run(VIDEOS_PER_BACKFILL_RUN),
+            check_specs=checks,
+            group_name=spec.group,
+            owners=[PIPELINE_OWNER],
+            kinds=set(spec.kinds),
+            code_version=spec.code_version,
+            description=inspect.getdoc(recipe),
+            metadata=_definition_metadata(spec),
+            required_resource_keys=RESOURCES,
+            op_tags={"dagster/priority": str(spec.priority)},
+            dagster_type=dg.Nothing,
+        )
+        def stage(context: dg.AssetExecutionContext) -> Iterator[Any]:
+            yield from StageRun(context, pipeline, spec, recipe).execute()
+            yield from events.muted_outputs(checks)
+
+        return stage
+
+    return decorate
+
+
+def _upstream(spec: StageSpec) -> list[dg.AssetKey]:
+    stages = [dg.AssetKey([spec.domain, name]) for name in (*spec.inputs, *spec.optional_inputs)]
+    models = [dg.AssetKey(["registry", name]) for name in spec.models]
+    return [*stages, *models] if spec.inputs else [dg.AssetKey([spec.domain, UPLOADS_ASSET]), *models]
+
+
+def _check_specs(spec: StageSpec) -> list[dg.AssetCheckSpec]:
+    """Partitioned checks; the runner blocks a single video's way, so Dagster need not block the whole step."""
+    key = events.asset_key(spec)
+    complete = dg.AssetCheckSpec(
+        COMPLETE_CHECK, asset=key, partitions_def=video_ids, description="The stage has a result for this video."
+    )
+    if spec.contract is None:
+        return [complete]
+    contract = dg.AssetCheckSpec(
+        CONTRACT_CHECK,
+        asset=key,
+        partitions_def=video_ids,
+        description=f"The table keeps its contract '{spec.contract.name}', version {spec.contract.version} (pandera).",
+    )
+    return [contract, complete]
+
+
+def _definition_metadata(spec: StageSpec) -> dict[str, Any]:
+    return {} if spec.contract is None else {"dagster/column_schema": spec.contract.dagster_schema}

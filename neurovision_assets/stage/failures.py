@@ -1,0 +1,91 @@
+"""Why a stage has no result for a video: a small record beside where the result would lie.
+
+Belongs here: writing, reading and clearing the record. Does not belong here: deciding what a failure stops
+(``runner``). A later stage of the same run reads it, in whatever process it runs; people read the newest one.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure, TransientFailure
+from resources.object_store import ObjectStore
+
+KIND_OF_FAILURE = {
+    PermanentFailure: "permanent",
+    TransientFailure: "transient",
+    ConfigurationError: "configuration",
+}
+UNEXPECTED = "unexpected"
+
+
+class FailureRecord(BaseModel):
+    """One failure of one stage for one video.
+
+    Attributes:
+        asset: asset key of the stage.
+        video_id: the partition.
+        run_id: Dagster's run.
+        kind: permanent, transient, configuration or unexpected (a fault of ours).
+        reason: what is wrong, with which object, what to do.
+        cause: asset key of the stage that failed first; the same as ``asset`` unless an input was to blame.
+        failed_at: UTC.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    asset: str
+    video_id: str
+    run_id: str
+    kind: str
+    reason: str
+    cause: str
+    failed_at: datetime
+
+
+def failure_key(asset: str, video_id: str) -> str:
+    """Object key of the record."""
+    return f"{asset}/{video_id}.failure.json"
+
+
+def failure_of(error: Exception, asset: str, video_id: str, run_id: str) -> FailureRecord:
+    """The record of an exception."""
+    kind = KIND_OF_FAILURE.get(type(error), UNEXPECTED)  # type: ignore[call-overload]
+    if isinstance(error, NeuroVisionError):
+        reason = str(error)
+    else:
+        reason = (
+            f"{video_id}: A fault in stage {asset} ({type(error).__name__}: {error}). Report it with the run's log."
+        )
+    return FailureRecord(
+        asset=asset,
+        video_id=video_id,
+        run_id=run_id,
+        kind=kind,
+        reason=reason,
+        cause=asset,
+        failed_at=datetime.now(UTC),
+    )
+
+
+def write_failure(store: ObjectStore, record: FailureRecord) -> None:
+    """Keep a record; a storage that refuses even this small write does not hide the failure itself."""
+    store.write_bytes(failure_key(record.asset, record.video_id), record.model_dump_json(indent=1).encode())
+
+
+def read_failure(store: ObjectStore, asset: str, video_id: str) -> FailureRecord | None:
+    """The newest failure, None where the stage's last try succeeded or there was none."""
+    key = failure_key(asset, video_id)
+    if store.stat(key) is None:
+        return None
+    try:
+        return FailureRecord.model_validate_json(store.read_bytes(key))
+    except ValidationError:
+        return None
+
+
+def clear_failure(store: ObjectStore, asset: str, video_id: str) -> None:
+    """Forget a failure after a success."""
+    store.delete(failure_key(asset, video_id))

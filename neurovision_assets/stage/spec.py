@@ -1,0 +1,78 @@
+"""What a stage declares about itself.
+
+Belongs here: the declaration and the name grammar of assets. Does not belong here: running (``runner``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from neurovision_assets.tables import TableContract
+
+PIPELINE_OWNER = "team:neurovision"
+CONTRACT_CHECK = "contract"
+COMPLETE_CHECK = "complete"
+
+
+@dataclass(frozen=True)
+class ProgressSpan:
+    """A stage's share of the whole and its last message (NV-125…131).
+
+    Attributes:
+        start_percent: where the stage begins.
+        end_percent: where it ends.
+        message: last message; names of counts in braces are filled in.
+    """
+
+    start_percent: float
+    end_percent: float
+    message: str
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """One stage of a domain.
+
+    Attributes:
+        domain: first part of the asset key, ``surgery``.
+        name: last part of the asset key and name in profiles, ``phases``.
+        group: group in the UI.
+        inputs: stages that it reads.
+        optional_inputs: stages that it reads where they exist.
+        models: registry assets upstream of it, by the model's default name.
+        config_type: its configuration class.
+        code_version: raised whenever its results may change.
+        contract: the main table's contract, None for stages that make documents.
+        progress: its share of the whole.
+        kinds: for the UI.
+        priority: order among stages that could run at the same time, greater first.
+    """
+
+    domain: str
+    name: str
+    group: str
+    inputs: tuple[str, ...]
+    config_type: type[BaseModel]
+    code_version: str
+    progress: ProgressSpan
+    optional_inputs: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    contract: TableContract | None = None
+    kinds: frozenset[str] = frozenset()
+    priority: int = 0
+
+    @property
+    def asset(self) -> str:
+        """Asset key as text, ``surgery/phases``."""
+        return f"{self.domain}/{self.name}"
+
+    @property
+    def schema_version(self) -> int:
+        """Version of the main table's contract, 1 for documents."""
+        return self.contract.version if self.contract else 1
+
+    def upstream(self, name: str) -> str:
+        """Asset key of an input."""
+        return f"{self.domain}/{name}"
