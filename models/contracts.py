@@ -16,6 +16,7 @@ VERSION: Final = "1.0.0"
 TAXONOMY: Final = "default"
 FEATURE_WIDTH: Final = 2048
 DETECTIONS: Final = 32
+DETECTOR_SIDE_PX: Final = 640
 EXTRACTOR: Final = "feature_extractor"
 SEGMENTER: Final = "phase_segmenter"
 DETECTOR: Final = "instrument_detector"
@@ -43,6 +44,12 @@ class ModelContract:
     labels: tuple[str, ...]
     preferred_batch_sizes: tuple[int, ...] = ()
 
+    @property
+    def picture_px(self) -> tuple[int, int]:
+        """Height and width of the pictures that an image model takes."""
+        _, height_px, width_px = self.inputs[0].dims
+        return height_px, width_px
+
 
 CONTRACTS: Final = {
     contract.name: contract
@@ -68,7 +75,7 @@ CONTRACTS: Final = {
         ModelContract(
             name=DETECTOR,
             max_batch_size=8,
-            inputs=(TensorContract("images", "FP32", (3, 640, 640)),),
+            inputs=(TensorContract("images", "FP32", (3, DETECTOR_SIDE_PX, DETECTOR_SIDE_PX)),),
             outputs=(
                 TensorContract("boxes", "FP32", (DETECTIONS, 4)),
                 TensorContract("scores", "FP32", (DETECTIONS,)),

@@ -14,9 +14,6 @@ from torch.nn import functional as F
 from models.labels import ANATOMY
 from models.layers import ConvUnit, Stage, Standardise
 
-INPUT_HEIGHT_PX: Final = 240
-INPUT_WIDTH_PX: Final = 320
-OUTPUT_STRIDE: Final = 2
 _WIDTHS: Final = (16, 32, 64, 96)
 _DECODER: Final = 32
 

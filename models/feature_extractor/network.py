@@ -11,12 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.contracts import FEATURE_WIDTH
 from models.labels import INSTRUMENTS, PHASES
 from models.layers import ConvUnit, Stage, Standardise
 
-INPUT_HEIGHT_PX: Final = 192
-INPUT_WIDTH_PX: Final = 256
-FEATURE_WIDTH: Final = 2048
 _CHANNELS: Final = (16, 32, 64, 96, 160)
 DESCRIPTOR_WIDTH: Final = sum(_CHANNELS[1:]) * 2
 NOVELTY_DIRECTIONS: Final = 128
@@ -25,7 +23,8 @@ NOVELTY_DIRECTIONS: Final = 128
 class Novelty(nn.Module):
     """Mahalanobis distance from a Gaussian fitted to descriptors of the training frames (Lee et al. 2018).
 
-    It is measured in the Gaussian's widest directions. The distance is divided by a scale, so that 1.0 stands at the 99th percentile of unseen simulated frames.
+    It is measured in the Gaussian's widest directions. The distance is divided by a scale, so that 1.0 stands at the
+    99th percentile of unseen simulated frames.
     """
 
     mean: Tensor
@@ -53,9 +52,7 @@ class FeatureExtractor(nn.Module):
         self.standardise = Standardise()
         self.stem = ConvUnit(3, stem, kernel=5, stride=2)
         inputs = [stem, *widths[:-1]]
-        self.stages = nn.ModuleList(
-            Stage(before, after, units=1) for before, after in zip(inputs, widths, strict=True)
-        )
+        self.stages = nn.ModuleList(Stage(before, after, units=1) for before, after in zip(inputs, widths, strict=True))
         self.project = nn.Linear(2 * widths[-1], FEATURE_WIDTH)
         self.novelty = Novelty()
 

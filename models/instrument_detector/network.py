@@ -1,7 +1,7 @@
 """A centre-point detector: instruments as peaks of heat maps, with the distances to the sides of their boxes.
 
-Peaks after CenterNet ("Objects as Points", Zhou et al. 2019); four distances to the sides instead of a size and an offset
-after TTFNet (Liu et al. 2020), because long shafts have their box's centre far from any picture feature.
+Peaks after CenterNet ("Objects as Points", Zhou et al. 2019); four distances to the sides instead of a size and an
+offset after TTFNet (Liu et al. 2020), because long shafts have their box's centre far from any picture feature.
 Belongs here: layers and the decoding inside the graph. Does not belong here: targets and losses (`train.py`).
 """
 
@@ -14,12 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.contracts import DETECTIONS, DETECTOR_SIDE_PX
 from models.labels import INSTRUMENTS
 from models.layers import ConvUnit, Stage, Standardise
 
-INPUT_SIDE_PX: Final = 640
 STRIDE_PX: Final = 8
-DETECTIONS: Final = 32
 _PEAK_WINDOW: Final = 5
 _PRIOR: Final = 0.02
 """Heat that an untrained cell shows (Lin et al. 2017): without it the first steps drown in background."""
@@ -32,9 +31,7 @@ class InstrumentDetector(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.standardise = Standardise()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, 24, 4, stride=4, bias=False), nn.BatchNorm2d(24), nn.ReLU(inplace=True)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(3, 24, 4, stride=4, bias=False), nn.BatchNorm2d(24), nn.ReLU(inplace=True))
         self.down8 = Stage(24, 32, units=1)
         self.down16 = Stage(32, 64, units=2)
         self.down32 = Stage(64, 96, units=2)
@@ -87,4 +84,4 @@ def decode(heat: Tensor, sides_px: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     picked = torch.gather(sides_px.flatten(2), 2, cell.unsqueeze(1).expand(-1, 4, -1))
     left, top, right, bottom = picked.unbind(dim=1)
     corners = torch.stack([x_px - left, y_px - top, x_px + right, y_px + bottom], dim=2)
-    return corners.clamp(0.0, float(INPUT_SIDE_PX)), scores, classes.to(torch.int32)
+    return corners.clamp(0.0, float(DETECTOR_SIDE_PX)), scores, classes.to(torch.int32)

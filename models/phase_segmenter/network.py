@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.contracts import FEATURE_WIDTH
 from models.labels import PHASES
 
 STAGES: Final = 4
 LAYERS: Final = 10
 MAPS: Final = 64
-FEATURE_WIDTH: Final = 2048
 
 
 class DilatedResidual(nn.Module):
@@ -58,9 +58,7 @@ class PhaseSegmenter(nn.Module):
 
     temperature: Tensor
 
-    def __init__(
-        self, *, stages: int = STAGES, layers: int = LAYERS, maps: int = MAPS, dropout: float = 0.5
-    ) -> None:
+    def __init__(self, *, stages: int = STAGES, layers: int = LAYERS, maps: int = MAPS, dropout: float = 0.5) -> None:
         super().__init__()
         classes = len(PHASES)
         widths = [FEATURE_WIDTH] + [classes] * (stages - 1)

@@ -1,0 +1,103 @@
+"""Rebuilds the default models from nothing: `python -m models.build`, which is `make models`.
+
+Belongs here: the command line, seeds, the order of the models. Does not belong here: how one is made (`recipes.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from models.cards import write_scores
+from models.contracts import EXTRACTOR, NAMES, SEGMENTER
+from models.data import load_operations
+from models.recipes import RECIPES, Material
+
+REPOSITORY: Final = Path(__file__).resolve().parent
+DEFAULT_WORK: Final = REPOSITORY.parent / "data" / "models-build"
+_SEED_STRIDE: Final = 100_000
+"""Seeds of two builds, and of the three sets of one build, never meet."""
+_SET_STRIDE: Final = 10_000
+_SMALLEST_SET: Final = 2
+_THREADS: Final = 2
+
+log = logging.getLogger("models.build")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Render, train, export and score; the figures are written beside the models."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    import torch
+
+    torch.set_num_threads(_THREADS)
+    torch.use_deterministic_algorithms(True)
+    material = _material(options)
+    scores: dict[str, dict[str, Any]] = {}
+    for name in _chosen(options.only):
+        started = time.monotonic()
+        log.info("%s: training", name)
+        scores[name] = {"unseen_simulated_operations": RECIPES[name](material)}
+        log.info("%s: %.0f s, %s", name, time.monotonic() - started, scores[name])
+    if options.clips:
+        from models.real_clips import score_clips
+
+        for name, figures in score_clips(REPOSITORY, options.clips).items():
+            if name in scores:
+                scores[name]["real_clips"] = figures
+    for name, figures in scores.items():
+        write_scores(REPOSITORY / name, figures)
+
+
+def seeds_of(build_seed: int, operations: int) -> tuple[range, range, range]:
+    """Give the seeds of the training, validation and test operations; no two sets share one."""
+    start = build_seed * _SEED_STRIDE
+    sizes = (operations, max(_SMALLEST_SET, operations // 6), max(_SMALLEST_SET, operations // 4))
+    first, second, third = (
+        range(start + place * _SET_STRIDE, start + place * _SET_STRIDE + size)
+        for place, size in enumerate(sizes, start=1)
+    )
+    return first, second, third
+
+
+def _material(options: argparse.Namespace) -> Material:
+    started = time.monotonic()
+    training, validation, test = (
+        load_operations(options.work, seeds) for seeds in seeds_of(options.seed, options.operations)
+    )
+    frames = sum(len(one) for one in (*training, *validation, *test))
+    log.info("%d frames of simulated operations: %.0f s", frames, time.monotonic() - started)
+    return Material(
+        repository=REPOSITORY,
+        training=training,
+        validation=validation,
+        test=test,
+        seed=options.seed,
+        report=log.info,
+    )
+
+
+def _chosen(only: str | None) -> tuple[str, ...]:
+    if only is None:
+        return tuple(RECIPES)
+    return (EXTRACTOR, SEGMENTER) if only == EXTRACTOR else (only,)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m models.build", description="Rebuild the default models.")
+    parser.add_argument("--work", type=Path, default=DEFAULT_WORK, help="folder for rendered operations")
+    parser.add_argument("--operations", type=int, default=32, help="operations to train on")
+    parser.add_argument(
+        "--only", choices=NAMES, help="one model; the feature extractor takes the phase segmenter along"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="decides operations, weights and augmentation")
+    parser.add_argument("--clips", type=Path, help="folder of real clips with labels, for honest figures on the cards")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

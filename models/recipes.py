@@ -1,0 +1,123 @@
+"""How each default model is made from simulated operations: its data, its training, its file.
+
+Belongs here: what one model is trained and calibrated on. Does not belong here: the order of the models, the command
+line (`build.py`), losses (`<name>/train.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from models import evaluate
+from models.contracts import ANATOMIST, CONTRACTS, DETECTOR, EXTRACTOR, SEGMENTER
+from models.data import Operation, frames_of, resized_frames
+from models.engine import extract_features
+from models.export import export_model
+from models.letterbox import as_batch, letterbox
+from models.triton_config import write_model_files
+
+Report = Callable[[str], None]
+_EXAMPLES: Final = 4
+_PICTURE_STEP: Final = 2
+"""Detector and tissue segmenter learn from a frame a second: their neighbours add little."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Operations with disjoint seeds, and the repository that the models are written to."""
+
+    repository: Path
+    training: Sequence[Operation]
+    validation: Sequence[Operation]
+    test: Sequence[Operation]
+    seed: int
+    report: Report
+
+
+def make_extractor(material: Material) -> dict[str, Any]:
+    """Train the backbone, fit its novelty, write it, and give its scores on the test operations."""
+    import numpy as np
+
+    from models.feature_extractor.train import ExtractorTraining, fit_novelty, train
+
+    resize = partial(_pictures, EXTRACTOR)
+    images = resize(material.training)
+    phases = np.concatenate([operation.phases for operation in material.training])
+    presence = np.concatenate([operation.presence() for operation in material.training])
+    network = train(images, phases, presence, ExtractorTraining(seed=material.seed), material.report)
+    unseen = resize(material.validation)
+    fit_novelty(network, images, unseen)
+    _write(network, EXTRACTOR, material, as_batch(unseen[:_EXAMPLES]))
+    return evaluate.score_extractor(material.repository, material.test)
+
+
+def make_segmenter(material: Material) -> dict[str, Any]:
+    """Train MS-TCN on features of the written backbone, fit its temperature, write it, and give its scores."""
+    from models.phase_segmenter.train import SegmenterTraining, fit_temperature, train
+
+    def features_of(operations: Sequence[Operation]) -> list[Any]:
+        return [extract_features(material.repository, _pictures(EXTRACTOR, [one]))[0] for one in operations]
+
+    given = features_of(material.training)
+    wanted = [operation.phases for operation in material.training]
+    network = train(given, wanted, SegmenterTraining(seed=material.seed), material.report)
+    unseen = features_of(material.validation)
+    temperature = fit_temperature(network, unseen, [operation.phases for operation in material.validation])
+    material.report(f"temperature {temperature:.2f}")
+    _write(network, SEGMENTER, material, unseen[0][None])
+    return evaluate.score_segmenter(material.repository, material.test)
+
+
+def make_detector(material: Material) -> dict[str, Any]:
+    """Train the detector, write it, and give its scores."""
+    from models.instrument_detector.train import DetectorTraining, Example, train
+
+    examples = []
+    for operation, index in frames_of(material.training, every=_PICTURE_STEP):
+        rows = operation.box_frames == index
+        read = partial(operation.frame, index)
+        examples.append(Example(read, operation.boxes_px[rows], operation.box_classes[rows]))
+    network = train(examples, DetectorTraining(seed=material.seed), material.report)
+    height_px, width_px = CONTRACTS[DETECTOR].picture_px
+    picture = letterbox(material.test[0].frame(0), height_px=height_px, width_px=width_px)
+    _write(network, DETECTOR, material, as_batch(picture[None]))
+    return evaluate.score_detector(material.repository, material.test)
+
+
+def make_anatomist(material: Material) -> dict[str, Any]:
+    """Train the tissue segmenter, write it, and give its scores."""
+    import numpy as np
+
+    from models.anatomy_segmenter.train import AnatomyTraining, train
+
+    images = _pictures(ANATOMIST, material.training, every=_PICTURE_STEP)
+    masks = np.concatenate([operation.anatomy[::_PICTURE_STEP] for operation in material.training])
+    network = train(images, masks, AnatomyTraining(seed=material.seed), material.report)
+    _write(network, ANATOMIST, material, as_batch(images[:_EXAMPLES]))
+    return evaluate.score_anatomy(material.repository, material.test)
+
+
+RECIPES: Final[dict[str, Callable[[Material], dict[str, Any]]]] = {
+    EXTRACTOR: make_extractor,
+    SEGMENTER: make_segmenter,
+    DETECTOR: make_detector,
+    ANATOMIST: make_anatomist,
+}
+"""In the order of building: the segmenter's configuration names the digest of the extractor's file."""
+
+
+def _pictures(name: str, operations: Sequence[Operation], *, every: int = 1) -> Any:
+    height_px, width_px = CONTRACTS[name].picture_px
+    return resized_frames(operations, height_px=height_px, width_px=width_px, every=every)
+
+
+def _write(network: Any, name: str, material: Material, example: Any) -> None:
+    import torch
+
+    difference = export_model(network, name, material.repository, example=torch.from_numpy(example))
+    write_model_files(material.repository, CONTRACTS[name])
+    material.report(f"{name}: written, ONNX Runtime differs from torch by {difference:.1e}")
