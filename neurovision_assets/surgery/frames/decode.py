@@ -160,9 +160,7 @@ class FrameDecoder:
             stream = container_files.main_video_stream(container, subject=self._subject)
             container_files.check_picture_size(stream, self._limits.max_pixels, subject=self._subject)
             interval_us = round(MICROSECONDS / (part.probe.frame_rate_fps or float(FALLBACK_FPS)))
-            clock = FrameClock(
-                stream.time_base, interval_us, start_us=start_us, first_tick=stream.start_time
-            )
+            clock = FrameClock(stream.time_base, interval_us, start_us=start_us, first_tick=stream.start_time)
             self._tally.begin_part(interval_us)
             for picture in _decode(container, stream, self._limits.max_pixels, self._tally):
                 time_us = clock.tell(picture.pts, picture.dts)
@@ -247,9 +245,7 @@ class _Tally:
         return found
 
 
-def _decode(
-    container: InputContainer, stream: VideoStream, max_pixels: int, tally: _Tally
-) -> Iterator[VideoFrame]:
+def _decode(container: InputContainer, stream: VideoStream, max_pixels: int, tally: _Tally) -> Iterator[VideoFrame]:
     """Every picture that can be decoded, in display order; damage is skipped over."""
     import av
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from neurovision_assets.schemas import FRAMES
 from neurovision_assets.surgery.frames import quality
 from neurovision_assets.surgery.frames.config import FramesConfig
 from neurovision_assets.surgery.frames.decode import DecodeReport, FrameDecoder, KeptFrame, MediaPart
@@ -37,21 +38,7 @@ HD_MIN_HEIGHT_PX = 577
 
 PROGRESS_STEP = 0.01
 
-FRAME_SCHEMA = pa.schema(
-    [
-        pa.field("frame_index", pa.int32(), nullable=False),
-        pa.field("timestamp_ms", pa.int64(), nullable=False),
-        pa.field("source_pts", pa.int64(), nullable=True),
-        pa.field("part_index", pa.int16(), nullable=False),
-        pa.field("jpeg", pa.binary(), nullable=False),
-        pa.field("sharpness", pa.float32(), nullable=False),
-        pa.field("brightness", pa.float32(), nullable=False),
-        pa.field("saturation", pa.float32(), nullable=False),
-        pa.field("difference", pa.float32(), nullable=True),
-        pa.field("frozen", pa.bool_(), nullable=False),
-    ]
-)
-"""One row a kept frame. `source_pts` is null where the source frame carries none, `difference` in the first row."""
+FRAME_SCHEMA = FRAMES.arrow_schema
 
 
 @dataclass(frozen=True)
@@ -194,7 +181,7 @@ def to_frame(picture: VideoFrame, geometry: FrameGeometry, reformatter: Any) -> 
     Returns:
         [height_px, width_px, 3] uint8, BGR.
     """
-    from av.video.reformatter import Colorspace, ColorRange, Interpolation
+    from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
     sideways = geometry.rotation_deg in (90, 270)
     inner = (geometry.inner_width_px, geometry.inner_height_px)

@@ -13,7 +13,7 @@ import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from resources.errors import PermanentFailure
 
@@ -192,7 +192,8 @@ def display_matrix(picture: VideoFrame) -> tuple[int, ...] | None:
     """The nine entries of a picture's display matrix, None without one."""
     from av.sidedata.sidedata import Type
 
-    for entry in picture.side_data:
+    entries: Any = picture.side_data  # iterates over entries, not over keys as a mapping would
+    for entry in entries:
         if entry.type == Type.DISPLAYMATRIX:
             return struct.unpack(f"={DISPLAY_MATRIX_ENTRIES}i", bytes(entry))
     return None

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3_600_000
 
-BITS_PER_BYTE = 8
-
 
 class VideoLimits(BaseModel):
     """What is refused before it can harm.
@@ -166,7 +164,7 @@ def _describe(
     audio = next((track for track in container.streams.audio if track.codec_context is not None), None)
     bit_depth = max(component.bits for component in picture.format.components)
     aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
-    warnings = [*timeline.warnings, *turn.warnings, *_picture_warnings(container, picture, bit_depth)]
+    warnings = [*timeline.warnings, *turn.warnings, *_picture_warnings(container, picture)]
     return VideoProbe(
         container=container.format.name,
         codec=container_files.codec_name(stream),
@@ -191,7 +189,7 @@ def _describe(
     )
 
 
-def _picture_warnings(container: InputContainer, picture: VideoFrame, bit_depth: int) -> list[str]:
+def _picture_warnings(container: InputContainer, picture: VideoFrame) -> list[str]:
     from av.video.reformatter import ColorTrc
 
     warnings = []
@@ -199,9 +197,7 @@ def _picture_warnings(container: InputContainer, picture: VideoFrame, bit_depth:
         warnings.append("The pictures are interlaced; fields are not separated, moving edges look like combs.")
     if picture.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67):
         warnings.append("The recording is high dynamic range; colours are not mapped to the standard range.")
-    if bit_depth > BITS_PER_BYTE:
-        warnings.append(f"The pictures have {bit_depth} bits a colour; stored frames have 8.")
-    pictures_tracks = len(container_files.video_streams(container))
-    if pictures_tracks > 1:
-        warnings.append(f"The file has {pictures_tracks} video tracks; only the largest one is used.")
+    track_count = len(container_files.video_streams(container))
+    if track_count > 1:
+        warnings.append(f"The file has {track_count} video tracks; only the largest one is used.")
     return warnings

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
+FloatArray = npt.NDArray[np.float64]
+
 FALLBACK_FPS = Fraction(25)
 """Where neither timestamps nor headers tell a rate; FFmpeg assumes the same for raw streams."""
 
@@ -55,12 +57,14 @@ class TimelineReader:
         self._pts: array[int] = array("q")
         self._dts: array[int] = array("q")
         self._packets = 0
+        self._discarded = 0
         self._corrupt = 0
         self._read_failed = False
 
     def add(self, packet: Packet[VideoStream]) -> None:
         """Take note of a packet that carries data."""
         if packet.is_discard:
+            self._discarded += 1
             return
         self._packets += 1
         self._corrupt += packet.is_corrupt
@@ -76,7 +80,8 @@ class TimelineReader:
     def finish(self) -> Timeline:
         """Sum up."""
         ticks = self._pts if len(self._pts) >= len(self._dts) else self._dts
-        times_ms = np.unique(np.array(ticks, dtype=np.int64)) * (1000.0 * float(self._time_base))
+        unique_ticks = np.unique(np.array(ticks, dtype=np.int64)).astype(np.float64)
+        times_ms: FloatArray = unique_ticks * (1000.0 * float(self._time_base))
         warnings = self._warnings(times_ms)
         usual_ms = 1000.0 / float(self._header_rate or FALLBACK_FPS)
         # A clock that few packets carry tells nothing about the rest.
@@ -97,7 +102,7 @@ class TimelineReader:
             warnings=tuple(warnings),
         )
 
-    def _warnings(self, times_ms: npt.NDArray[np.float64]) -> list[str]:
+    def _warnings(self, times_ms: FloatArray) -> list[str]:
         found = []
         missing = self._packets - max(len(self._pts), len(self._dts))
         if missing:
@@ -106,9 +111,9 @@ class TimelineReader:
                 f"{missing} of {self._packets} pictures carry no timestamp; "
                 f"their times are derived from the frame rate of {rate:g} a second."
             )
-        if self._announced > self._packets and self._read_failed | (self._announced > self._packets + 1):
+        if self._announced > self._packets + self._discarded:
             found.append(
-                f"The file announces {self._announced} pictures but holds {self._packets}; its end is missing."
+                f"The file announces {self._announced} pictures but holds {self._packets}; the rest is missing."
             )
         elif self._read_failed:
             found.append("Reading broke off before the end of the file.")
@@ -129,12 +134,12 @@ def header_rate(stream: VideoStream) -> Fraction | None:
     return None
 
 
-def _mode(intervals: npt.NDArray[np.float64], usual_ms: float) -> Literal["constant", "variable"]:
+def _mode(intervals: FloatArray, usual_ms: float) -> Literal["constant", "variable"]:
     alike = np.abs(intervals - usual_ms) <= ALIKE_MS
     return "constant" if alike.mean() >= ALIKE_SHARE else "variable"
 
 
-def _gaps_ms(times_ms: npt.NDArray[np.float64]) -> float:
+def _gaps_ms(times_ms: FloatArray) -> float:
     """Time without pictures in a recording of constant rate; a variable rate has no gaps to speak of."""
     if times_ms.size < 3:
         return 0.0
