@@ -73,9 +73,11 @@ class ProfileCatalog(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     Args:
         user_folder: folder of the user's own profiles; it need not exist.
+        default: profile of an upload that names none.
     """
 
     user_folder: str
+    default: str
 
     @cached_property
     def _read(self) -> dict[str, AnalysisProfile]:

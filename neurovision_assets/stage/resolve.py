@@ -18,6 +18,16 @@ from resources.inference.client import InferenceResource
 from resources.inference.spec import ModelIdentity
 
 UPLOADS_ASSET = "uploads"
+OPERATION_FIELDS = {
+    "operation_id",
+    "operation_type",
+    "surgeon",
+    "department",
+    "date",
+    "title",
+    "description",
+    "patient_pseudonym",
+}
 
 
 def model_of(profile: ResolvedProfile, stage: str) -> str | None:
@@ -49,7 +59,8 @@ def check_models(pipeline: Pipeline, profile: ResolvedProfile, inference: Infere
 
 def upload_version(upload: UploadRecord) -> str:
     """Data version of an upload: its fingerprint and what is known of the operation."""
-    return f"{upload.fingerprint}+{config_hash(upload.operation_facts())[:16]}"
+    operation = upload.model_dump(mode="json", include=OPERATION_FIELDS)
+    return f"{upload.fingerprint}+{config_hash(operation)[:16]}"
 
 
 def basis_now(
@@ -106,7 +117,7 @@ def state_of_video(
     Raises:
         ConfigurationError: the profile or a model is wrong.
     """
-    profile = pipeline.resolve(catalog, upload.profile)
+    profile = pipeline.resolve(catalog, upload.profile or catalog.default)
     check_models(pipeline, profile, inference)
     records: dict[str, ArtifactRecord] = {}
     states: dict[str, Staleness] = {}

@@ -33,7 +33,7 @@ from neurovision_assets.stage.resolve import basis_now, check_models, models_of
 from neurovision_assets.stage.spec import StageSpec
 from neurovision_assets.stage.work import PREVIEW_PART, Outcome, Work
 from neurovision_assets.staleness import Basis, Staleness, is_young_enough, staleness
-from neurovision_assets.uploads.record import UploadRecord, load_upload
+from neurovision_assets.uploads.record import UploadRecord, load_record
 from resources.errors import PermanentFailure, TransientFailure
 from resources.inference.client import InferenceResource
 from resources.object_store import ObjectStore
@@ -125,8 +125,8 @@ class StageRun:
         )
         required = True
         try:
-            upload = load_upload(self.store, video_id)
-            profile = self.pipeline.resolve(self.catalog, upload.profile)
+            upload = load_record(self.store, video_id)
+            profile = self.pipeline.resolve(self.catalog, upload.profile or self.catalog.default)
             if not profile.profile.is_enabled(self.spec.name):
                 self.context.log.info(f"{video_id}: {self.spec.asset} is off in profile {profile.profile.name}.")
                 return

@@ -1,0 +1,64 @@
+"""The only place that assembles Definitions.
+
+Belongs here: which assets, jobs, sensors and resources exist together. Does not belong here: any logic. Tests pass
+``resource_overrides`` to run the same graph on their own resources.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from jobs.install_models import install_models_job
+from jobs.process_video import process_video_job
+from neurovision_assets.profiles import ProfileCatalog
+from neurovision_assets.registry import registry_assets
+from neurovision_assets.surgery.anatomy.asset import anatomy
+from neurovision_assets.surgery.events.asset import events
+from neurovision_assets.surgery.features.asset import features
+from neurovision_assets.surgery.frames.asset import frames
+from neurovision_assets.surgery.instruments.asset import instruments
+from neurovision_assets.surgery.phases.asset import phases
+from neurovision_assets.surgery.report.asset import report
+from neurovision_assets.surgery.video.asset import video
+from neurovision_assets.uploads.asset import uploads
+from resources.inference.client import InferenceResource
+from resources.object_store import ObjectStore
+from resources.progress import ProgressBoard
+from resources.settings import Settings, load_settings
+from sensors.callbacks import callback_sensors
+from sensors.uploads import uploads_sensor
+
+STAGES = [video, frames, features, phases, instruments, anatomy, events, report]
+
+
+def build_resources(settings: Settings) -> dict[str, Any]:
+    """The outside world of one deployment."""
+    store = ObjectStore(url=settings.objects_url)
+    return {
+        "object_store": store,
+        "progress": ProgressBoard(object_store=store),
+        "inference": InferenceResource(
+            repository=str(settings.model_repository),
+            engine=settings.inference_engine,
+            threads=settings.inference_threads,
+        ),
+        "profiles": ProfileCatalog(user_folder=str(settings.user_profiles), default=settings.default_profile),
+    }
+
+
+def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """The whole platform; ``resource_overrides`` replace resources by key."""
+    return dg.Definitions(
+        assets=[uploads, *STAGES, *registry_assets],
+        jobs=[process_video_job, install_models_job],
+        sensors=[uploads_sensor, *callback_sensors],
+        resources={**build_resources(load_settings()), **(resource_overrides or {})},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads."""
+    return build_defs()
