@@ -1,0 +1,27 @@
+"""The bundled sample operation: one fixed minute with every Cholec80 phase, rendered on demand.
+
+Belongs here: the one sample that documents and first runs speak of. Does not belong here: anything with a choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from simulator.operation import OperationPlan, plan_operation
+from simulator.video import write_video
+
+SAMPLE_SEED = 2026
+SAMPLE_DURATION_S = 60.0
+
+
+def sample_plan() -> OperationPlan:
+    """The plan of the sample."""
+    return plan_operation(SAMPLE_SEED, SAMPLE_DURATION_S)
+
+
+def write_sample(path: Path, on_frame: Callable[[int, int], None] | None = None) -> OperationPlan:
+    """Render the sample (640x480, 25 fps, H.264) to `path` and return its plan, which is its truth."""
+    plan = sample_plan()
+    write_video(plan, path, fps=25.0, width=640, height=480, codec="libx264", on_frame=on_frame)
+    return plan

@@ -1,0 +1,152 @@
+"""Paints the layers of tissue: colour from the tiles, form from light on a relief, wet highlights.
+
+Belongs here: rasterising and shading. Does not belong here: what lies where (`anatomy`), instruments, effects of
+the camera (`effects`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.anatomy import Layer
+from simulator.cast import Hospital
+from simulator.textures import TILE_PX, TILE_UNITS
+from simulator.view import SUBPIXEL_BITS, Camera, Field, Labels, Picture, Points, fixed_point
+
+COARSE = 2
+"""Light is computed on every second pixel in each direction: relief is smooth."""
+LIGHT_HEIGHT = 1.5
+"""Distance of optics and light from the scene, in half picture heights."""
+AMBIENT, DIFFUSE, SHINE, SHARPNESS = 0.26, 0.92, 150.0, 42
+RELIEF_UNITS = 0.035
+"""Height of the tiles' own relief, in scene units."""
+
+
+def paint(
+    layers: list[Layer],
+    tiles: dict[str, NDArray[np.uint8]],
+    camera: Camera,
+    hospital: Hospital,
+    shadows: list[Points],
+    size: tuple[int, int],
+) -> tuple[Picture, Labels]:
+    """The picture [h,w,3] of the tissue and its class ids [h,w], for `size` = (width, height).
+
+    `shadows` are outlines in pixels of what stands between light and tissue.
+    """
+    width, height = size
+    outlines = [camera.to_px(layer.outline) for layer in layers]
+    owner = np.zeros((height, width), np.uint8)
+    for number, outline in enumerate(outlines):
+        cv2.fillPoly(owner, [fixed_point(outline)], number + 1, cv2.LINE_8, SUBPIXEL_BITS)
+    surface = _surface(layers, tiles, camera, owner)
+    shade, shine = _light(layers, outlines, owner, surface[..., 3], camera, hospital, shadows)
+    colour = cv2.multiply(surface[..., :3], cv2.merge([shade] * 3), dtype=cv2.CV_8U)
+    picture = cv2.add(colour, cv2.merge([shine] * 3))
+    labels = np.array([0, *(layer.label for layer in layers)] + [0] * (255 - len(layers)), np.uint8)
+    return picture, cv2.LUT(owner, labels)
+
+
+def _surface(
+    layers: list[Layer], tiles: dict[str, NDArray[np.uint8]], camera: Camera, owner: Labels
+) -> NDArray[np.uint8]:
+    """Colour and relief [h,w,4] of the foremost layer at each pixel."""
+    surface = np.zeros((*owner.shape, 4), np.uint8)
+    units_per_texel = TILE_UNITS / TILE_PX
+    for number, layer in enumerate(layers):
+        mask = cv2.compare(owner, number + 1, cv2.CMP_EQ)
+        x, y, w, h = cv2.boundingRect(mask)
+        if w == 0:
+            continue
+        texel_to_px = camera.matrix()
+        texel_to_px[:, 2] += texel_to_px[:, :2] @ (np.array(layer.moved) - (TILE_UNITS / 2, TILE_UNITS / 2)) - (x, y)
+        texel_to_px[:, :2] *= units_per_texel
+        warped = cv2.warpAffine(tiles[layer.material], texel_to_px, (w, h), None, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
+        cv2.copyTo(warped, mask[y : y + h, x : x + w], surface[y : y + h, x : x + w])
+    return surface
+
+
+def _light(
+    layers: list[Layer],
+    outlines: list[Points],
+    owner: Labels,
+    relief: Labels,
+    camera: Camera,
+    hospital: Hospital,
+    shadows: list[Points],
+) -> tuple[Field, Labels]:
+    """Diffuse light (a factor) and highlights (grey levels to add), both [h,w]."""
+    height, width = owner.shape
+    small = (-(-width // COARSE), -(-height // COARSE))
+    form, brightness, gloss = _form(layers, outlines, camera, small)
+    grain = cv2.resize(relief, small, interpolation=cv2.INTER_AREA).astype(np.float32)
+    form += grain * (RELIEF_UNITS / 255.0)
+    per_unit = camera.scale / COARSE
+    slope_x = cv2.Sobel(form, cv2.CV_32F, 1, 0, ksize=3, scale=per_unit / 8)
+    slope_y = cv2.Sobel(form, cv2.CV_32F, 0, 1, ksize=3, scale=per_unit / 8)
+    steepness = 1.0 / np.sqrt(1.0 + slope_x * slope_x + slope_y * slope_y)
+    light, halfway, falloff = _headlight(hospital, small)
+    diffuse = np.maximum((light[2] - slope_x * light[0] - slope_y * light[1]) * steepness, 0.0)
+    mirrored = np.clip((halfway[2] - slope_x * halfway[0] - slope_y * halfway[1]) * steepness, 0.0, 1.0)
+    occlusion = _occlusion(outlines, shadows, small)
+    shade = (AMBIENT + DIFFUSE * diffuse) * falloff * brightness * occlusion
+    shine = cv2.pow(mirrored, SHARPNESS) * gloss * occlusion * SHINE
+    shine = np.clip(shine - 0.2 * SHINE, 0, 255).astype(np.uint8)
+    full = (width, height)
+    return cv2.resize(shade, full), cv2.resize(shine, full)
+
+
+def _form(
+    layers: list[Layer], outlines: list[Points], camera: Camera, small: tuple[int, int]
+) -> tuple[Field, Field, Field]:
+    """Height in scene units, brightness and gloss [h,w] at the coarse size: each layer a dome over its outline."""
+    form, brightness, gloss = (np.zeros((small[1], small[0]), np.float32) for _ in range(3))
+    for layer, outline in zip(layers, outlines, strict=True):
+        mask = np.zeros((small[1], small[0]), np.uint8)
+        cv2.fillPoly(mask, [fixed_point(outline / COARSE)], 1, cv2.LINE_8, SUBPIXEL_BITS)
+        x, y, w, h = cv2.boundingRect(mask)
+        if w == 0:
+            continue
+        cut = (slice(y, y + h), slice(x, x + w))
+        own = mask[cut]
+        inward = cv2.distanceTransform(cv2.copyMakeBorder(own, 1, 1, 1, 1, cv2.BORDER_REPLICATE), cv2.DIST_L2, 3)
+        inward = inward[1:-1, 1:-1] * (COARSE / (camera.scale * layer.rounding))
+        rim = 1.0 - np.minimum(inward, 1.0)
+        dome = np.sqrt(np.maximum(1.0 - rim * rim, 0.0)) * layer.bulge
+        cv2.copyTo(dome.astype(np.float32), own, form[cut])
+        brightness[cut][own > 0] = layer.brightness
+        gloss[cut][own > 0] = layer.gloss
+    return cv2.GaussianBlur(form, (0, 0), 1.5), cv2.GaussianBlur(brightness, (0, 0), 2), gloss
+
+
+@lru_cache(maxsize=16)
+def _headlight(hospital: Hospital, small: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.float32], Field]:
+    """Unit vectors to the light and halfway to the eye, both [3,h,w], and the falloff [h,w] towards the rim."""
+    width, height = small
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    x, y = (x - width / 2) / (height / 2), (y - height / 2) / (height / 2)
+
+    def towards(px: float, py: float) -> NDArray[np.float32]:
+        vector = np.stack([px - x, py - y, np.full_like(x, LIGHT_HEIGHT)])
+        unit: NDArray[np.float32] = (vector / np.linalg.norm(vector, axis=0)).astype(np.float32)
+        return unit
+
+    light, eye = towards(*hospital.light_tilt), towards(0.0, 0.0)
+    halfway = light + eye
+    falloff = 1.25 - 0.42 * np.minimum(x * x + y * y, 1.6)
+    return light, halfway / np.linalg.norm(halfway, axis=0), falloff.astype(np.float32)
+
+
+def _occlusion(outlines: list[Points], shadows: list[Points], small: tuple[int, int]) -> Field:
+    """Darkness in the creases between layers and under instruments, a factor [h,w]."""
+    dark = np.full((small[1], small[0]), 255, np.uint8)
+    creases = [fixed_point(outline / COARSE) for outline in outlines[1:]]
+    cv2.polylines(dark, creases, True, 130, max(1, small[1] // 90), cv2.LINE_8, SUBPIXEL_BITS)
+    for shadow in shadows:
+        cv2.fillPoly(dark, [fixed_point(shadow / COARSE)], 95, cv2.LINE_8, SUBPIXEL_BITS)
+    soft: Field = cv2.GaussianBlur(dark, (0, 0), small[1] / 90).astype(np.float32) / 255.0
+    return soft
