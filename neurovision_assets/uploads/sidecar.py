@@ -69,6 +69,8 @@ def _checked_part(name: str) -> str:
 
 
 def _checked_parts(parts: tuple[str, ...]) -> tuple[str, ...]:
+    if not 1 <= len(parts) <= PARTS_MAX:
+        raise PydanticCustomError("parts_count", f"must list 1 to {PARTS_MAX} files")
     if len(set(parts)) != len(parts):
         raise PydanticCustomError("part_twice", "lists a file twice")
     return parts
@@ -78,6 +80,14 @@ def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise PydanticCustomError("priority", "must be 'normal', 'high' or a whole number")
     return value
+
+
+def _checked_date(value: Any) -> dt.date:
+    """A calendar date only: pydantic would also take seconds since 1970."""
+    try:
+        return dt.datetime.strptime(value, "%Y-%m-%d").date()
+    except (TypeError, ValueError):
+        raise PydanticCustomError("date", "must be a date as in 2026-01-31") from None
 
 
 def _checked_patient(patient_id: SecretStr) -> SecretStr:
@@ -116,7 +126,7 @@ class Sidecar(BaseModel):
     operation_type: Line | None = None
     surgeon: Line | None = None
     department: Line | None = None
-    date: dt.date | None = None
+    date: Annotated[dt.date, BeforeValidator(_checked_date)] | None = None
     patient_id: Annotated[SecretStr, AfterValidator(_checked_patient)] | None = None
     profile: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")] | None = None
     priority: Annotated[
@@ -127,9 +137,7 @@ class Sidecar(BaseModel):
     description: (
         Annotated[str, StringConstraints(max_length=5000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")] | None
     ) = None
-    parts: (
-        Annotated[tuple[Part, ...], Field(min_length=1, max_length=PARTS_MAX), AfterValidator(_checked_parts)] | None
-    ) = None
+    parts: Annotated[tuple[Part, ...], AfterValidator(_checked_parts)] | None = None
 
     @model_validator(mode="after")
     def _patient_stays_where_it_is(self) -> Sidecar:
