@@ -1,0 +1,1 @@
+"""Which tissues each frame shows, as masks with their areas."""

@@ -1,0 +1,89 @@
+"""Masks as COCO run lengths, made without ever making the big mask.
+
+Belongs here: run lengths of an enlarged class map. Does not belong here: which classes there are.
+
+A source picture has millions of pixels, a model's answer some ten thousand. Nearest-neighbour enlargement repeats rows
+and columns, so the runs of the large mask follow from the runs of the small one by arithmetic. COCO counts along
+columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from neurovision_assets.surgery.timeline import runs
+
+ClassMap = npt.NDArray[np.uint8]
+"""uint8 [h, w], class ids."""
+
+
+@dataclass(frozen=True)
+class Enlargement:
+    """Nearest-neighbour resampling of a small map to a larger picture.
+
+    Attributes:
+        rows: int64 [height], row of the small map that each row of the picture shows.
+        columns: int64 [width], the same for columns.
+    """
+
+    rows: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture."""
+        return len(self.rows), len(self.columns)
+
+
+@dataclass(frozen=True)
+class ClassRuns:
+    """Runs of equal class along the columns of a picture.
+
+    Attributes:
+        start: int64 [k], place of each run's first pixel, counted down the columns.
+        length: int64 [k], pixels.
+        class_id: uint8 [k].
+        size: height and width of the picture.
+    """
+
+    start: npt.NDArray[np.int64]
+    length: npt.NDArray[np.int64]
+    class_id: npt.NDArray[np.uint8]
+    size: tuple[int, int]
+
+    def areas(self, classes: int) -> npt.NDArray[np.int64]:
+        """Pixels of each class, int64 [classes]."""
+        return np.bincount(self.class_id, weights=self.length, minlength=classes).astype(np.int64)
+
+    def encode(self, class_id: int) -> str:
+        """COCO's compressed run lengths of one class; `pycocotools.mask.decode` reads them."""
+        from pycocotools import mask
+
+        own = self.class_id == class_id
+        start, end = self.start[own], self.start[own] + self.length[own]
+        edges = np.concatenate(([0], np.stack((start, end), axis=1).reshape(-1), [self.size[0] * self.size[1]]))
+        counts = np.diff(edges)
+        height, width = self.size
+        packed = mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+        return str(packed["counts"], "ascii")
+
+
+def class_runs(small: ClassMap, enlargement: Enlargement) -> ClassRuns:
+    """Runs of the enlarged class map.
+
+    Args:
+        small: uint8 [h, w].
+        enlargement: to the picture.
+    """
+    height, width = enlargement.size
+    row_first, _ = runs(enlargement.rows)
+    used = small[enlargement.rows[row_first]]
+    down = used[:, enlargement.columns].T.reshape(-1)
+    row_start = (np.arange(width)[:, np.newaxis] * height + row_first[np.newaxis]).reshape(-1)
+    first, after = runs(down)
+    start = row_start[first]
+    end = np.append(row_start, height * width)[after]
+    return ClassRuns(start, end - start, down[first], (height, width))
