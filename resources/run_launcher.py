@@ -39,7 +39,7 @@ class LocalRunLauncher(DefaultRunLauncher):
 
 
 def is_alive(pid: int, known_at_s: float) -> bool:
-    """Whether the process that had this id at a time (seconds since 1970) still runs; a later owner of the id is not it."""
+    """Whether the process that had this id at a time (seconds since 1970) still runs; later owners do not count."""
     try:
         process = psutil.Process(pid)
         return bool(process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= known_at_s + CLOCK_SLACK_S)

@@ -1,0 +1,63 @@
+"""Writes the three locks from ``pyproject.toml``: what runs need, what tests add, what training adds.
+
+Belongs here: resolving, with today's pins as constraints, so that only what must move moves. Does not belong here:
+installing (``scripts/setup.sh``). Use: ``.venv/bin/python -m scripts.lock``; to move a pin, delete its line first.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCKS = {"base": "requirements.lock", "test": "requirements-test.lock", "train": "requirements-train.lock"}
+PURPOSES = {
+    "base": "What `make process` and `make up` need.",
+    "test": "What `make test` adds to requirements.lock.",
+    "train": "What `make models` adds: PyTorch and the ONNX exporter.",
+}
+HEADER = """# {purpose}
+# Written by scripts/lock.py from pyproject.toml for Python 3.11, Linux x86_64; complete, so that pip resolves nothing.
+"""
+RESOLVE = ("install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-")
+
+
+def resolve(requirements: list[str], pins: list[str]) -> dict[str, str]:
+    """Names and versions that pip would install into an empty environment; local version labels (+cpu) are dropped."""
+    with tempfile.TemporaryDirectory() as folder:
+        wanted, constraints = Path(folder, "wanted.txt"), Path(folder, "constraints.txt")
+        wanted.write_text("\n".join(requirements))
+        constraints.write_text("\n".join(pins))
+        command = [sys.executable, "-m", "pip", *RESOLVE, "-c", str(constraints), "-r", str(wanted)]
+        output = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    installs = [item["metadata"] for item in json.loads(output)["install"]]
+    return {item["name"]: item["version"].partition("+")[0] for item in installs}
+
+
+def main() -> None:
+    """Resolve each set on top of those before it and write what it adds."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        content = tomllib.load(file)
+    project, build = content["project"], content["build-system"]["requires"]
+    sets = {"base": project["dependencies"] + build, **project["optional-dependencies"]}
+    pins = [line for name in LOCKS.values() for line in _pins(ROOT / name)]
+    requirements: list[str] = []
+    known: set[str] = set()
+    for name, lock in LOCKS.items():
+        requirements += sets[name]
+        resolved = resolve(requirements, pins)
+        lines = sorted((f"{key}=={version}" for key, version in resolved.items() if key not in known), key=str.lower)
+        (ROOT / lock).write_text(HEADER.format(purpose=PURPOSES[name]) + "\n".join(lines) + "\n")
+        known |= set(resolved)
+
+
+def _pins(lock: Path) -> list[str]:
+    return [line for line in lock.read_text().splitlines() if "==" in line] if lock.is_file() else []
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Brings .venv up to the locks and says nothing when it is: setup.sh SET..., where SET is base, test or train.
+# A stamp in .venv holds the checksum of what a set was made from, so the next call costs milliseconds.
+set -eu
+cd "$(dirname "$0")/.."
+unset PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV # the first would make every later start a second slower
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+
+fail() { echo "set-up: $1" >&2; exit 1; }
+say() { echo "set-up: $1" >&2; }
+
+lock_of() {
+    case $1 in
+    base) echo requirements.lock ;;
+    test | train) echo "requirements-$1.lock" ;;
+    *) fail "unknown set '$1' (base, test, train)" ;;
+    esac
+}
+
+# The folder's name is part of it: an environment does not survive being moved.
+checksum_of() { { pwd; cat pyproject.toml scripts/setup.sh "$(lock_of "$1")"; } | cksum; }
+is_ready() { [ -x .venv/bin/python ] && [ "$(cat ".venv/.ready-$1" 2>/dev/null)" = "$(checksum_of "$1")" ]; }
+
+find_python() {
+    for candidate in ${PYTHON:-} python3.11 python3 python; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "Python 3.11 was not found. Install python3.11 (Debian: apt-get install python3.11-venv) or name it: make PYTHON=/path/python3.11"
+}
+
+make_venv() {
+    .venv/bin/python -m pip --version >/dev/null 2>&1 && return
+    python=$(find_python)
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "$python cannot make virtual environments. Install its venv module (Debian: apt-get install python3.11-venv)."
+    say "creating .venv with $("$python" --version)"
+    "$python" -m venv --clear .venv
+}
+
+install() {
+    lock=$(lock_of "$1")
+    say "installing $lock"
+    case $1 in # the train lock may be resolved further: PyTorch's builds for graphics cards bring libraries of their own
+    train) set -- -r "$lock" -c requirements.lock -c requirements-test.lock ;;
+    *) set -- --no-deps -r "$lock" ;;
+    esac
+    .venv/bin/python -m pip install --quiet --no-compile "$@" ||
+        fail "pip could not install $lock; its own words are above. The next call goes on from here."
+}
+
+for set in "$@"; do
+    is_ready "$set" && continue
+    make_venv
+    install "$set"
+    [ "$set" != base ] || .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+    .venv/bin/python -m compileall -q -j 0 .venv/lib >/dev/null || true # a few packages carry templates that are no Python
+    checksum_of "$set" >".venv/.ready-$set"
+done
