@@ -56,6 +56,17 @@ def blob(centre: Point, radius: float, lumps: tuple[float, ...], unevenness: flo
     return smooth(corners, 2)
 
 
+def splat(centre: Point, radius: float, lumps: tuple[float, ...]) -> Points:
+    """An outline of spilt blood: ragged, with three drips downwards."""
+    angles = np.linspace(0, 2 * np.pi, 56, endpoint=False)
+    ragged = np.interp(angles, np.linspace(0, 2 * np.pi, 15), [*lumps[:14], lumps[0]])
+    radii = radius * (0.8 + 0.28 * ragged)
+    for number in range(3):
+        off = np.angle(np.exp(1j * (angles - np.pi / 2 - 0.9 * lumps[14 + number])))
+        radii += radius * (0.8 + 0.5 * lumps[17 + number]) * np.exp(-((off / 0.16) ** 2))
+    return smooth(centre + np.stack([np.cos(angles) * radii, 0.85 * np.sin(angles) * radii], axis=1), 1)
+
+
 def tube(line: Points, width: float) -> Points:
     """Outline of a tube of that width along a line [n,2]."""
     direction = np.gradient(line, axis=0)
@@ -129,7 +140,7 @@ def _pedicle(body: Body, state: State, axis: Points) -> Iterator[Layer]:
     """Vein, artery and cystic duct below the neck, with the web of connective tissue that hides them first."""
     neck, hilum = np.array(body.neck), np.array(body.hilum)
     vein = curve(hilum + (-0.75, -0.02), hilum + (0.45, 0.06), -0.10)
-    yield Layer("vein", anatomy_id("hepatic-vessels"), tube(vein, 0.13), 0.07, 0.06, 0.8)
+    yield Layer("vein", anatomy_id("hepatic-vessels"), tube(vein, 0.11), 0.06, 0.05, 0.85)
     for material, label, start, end, width, bend in (
         ("artery", "hepatic-vessels", axis[0] + (-0.07, 0.02), hilum + (-0.30, -0.02), 0.040, -0.10),
         ("duct", "connective-tissue", axis[0], hilum, 0.074, 0.10),
@@ -138,7 +149,7 @@ def _pedicle(body: Body, state: State, axis: Points) -> Iterator[Layer]:
             yield Layer(material, anatomy_id(label), tube(piece, width), 0.04, 0.05, 1.02, gloss=1.4)
     web = 0.30 * (1.0 - 0.72 * smoothstep(state.dissected)) * (1.0 - 0.4 * state.cut)
     centre = neck + (hilum - neck) * 0.32 + (0.02, -0.02)
-    yield Layer("connective", anatomy_id("connective-tissue"), blob(centre, web, body.lumps, 0.3), 0.10, 0.07, 1.0)
+    yield Layer("connective", anatomy_id("connective-tissue"), splat(centre, web, body.lumps), 0.08, 0.06, 1.0)
 
 
 def _divided(start: Point, end: Point, stump: Point, bend: float, cut: float) -> list[Points]:
@@ -171,7 +182,7 @@ def _in_front(plan: OperationPlan, body: Body, state: State, timestamp_ms: float
     corners = np.array(top) + np.outer([0.4, 0.7, 1.0, 1.2, 1.0, 0.5, 0.0, 0.0], [0.25 * lift, -lift])
     corners[:7, 1] += 0.06 * np.array(body.lumps[42:49])
     yield Layer("fat", anatomy_id("fat"), smooth(corners) + slide, 0.22, 0.16, 1.10, shift)
-    right = np.array([(0.62, 0.52), (0.95, 0.3), (1.5, 0.25), (2.2, 0.5), (2.2, 0.9), (1.2, 0.72), (0.75, 0.7)])
+    right = np.array([(0.36, 0.50), (0.62, 0.36), (1.5, 0.22), (2.2, 0.5), (2.2, 0.9), (1.2, 0.74), (0.5, 0.72)])
     right[:, 1] += 0.05 * np.array(body.lumps[50:57])
     yield Layer("fat", anatomy_id("fat"), smooth(right) - slide, 0.14, 0.10, 1.0)
 
@@ -216,7 +227,5 @@ def _blood(plan: OperationPlan, body: Body, state: State, timestamp_ms: float) -
         site = bleeding_site(plan, body, number, event)
         lumps = body.lumps[number % 20 :]
         beat = 1.0 + (0.06 * np.sin(2 * np.pi * timestamp_ms / 850.0) if event.covers(timestamp_ms) else 0.0)
-        pool = blob(site + (0.05, 0.06 + 0.05 * amount), 0.20 * amount * beat + 0.03, lumps, 0.45, 0.8)
-        yield Layer("blood", anatomy_id("blood"), pool, 0.05, 0.05, 0.75 + 0.35 * amount, gloss=2.2)
-        run = curve(site, site + (0.10 * lumps[3], 0.16 + 0.34 * amount), 0.2 * lumps[5])
-        yield Layer("blood", anatomy_id("blood"), tube(run, 0.05 + 0.05 * amount), 0.04, 0.05, 1.0, gloss=2.4)
+        pool = splat(site + (0.02, 0.05 * amount), 0.19 * amount * beat + 0.02, lumps)
+        yield Layer("blood", anatomy_id("blood"), pool, 0.05, 0.035, 0.70 + 0.40 * amount, gloss=2.0)

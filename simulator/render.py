@@ -65,8 +65,8 @@ def render_frame(plan: OperationPlan, timestamp_ms: float, width: int = 640, hei
         truths: tuple[InstrumentTruth, ...] = ()
     else:
         seen, anatomy, truths = _inside(plan, hospital, timestamp_ms, (width, height), inside)
-    image = cv2.multiply(effects.colours(seen, hospital), soft, scale=1 / 255)
-    image = effects.grain(image, hospital, round(timestamp_ms))
+    image = effects.grain(effects.colours(seen, hospital), hospital, round(timestamp_ms))
+    image = cv2.multiply(image, soft, scale=1 / 255)
     return SimulatedFrame(image, plan.phase_at(timestamp_ms).phase, truths, anatomy, kinds)
 
 

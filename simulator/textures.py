@@ -19,20 +19,23 @@ TILE_UNITS = 2.0
 """A tile covers two scene units; beyond it is mirrored."""
 
 MATERIALS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
-    "wall": ((150, 88, 92), (196, 130, 122)),
-    "liver": ((92, 26, 26), (140, 52, 44)),
-    "bed": ((70, 18, 14), (150, 70, 44)),
-    "gallbladder": ((140, 130, 138), (196, 178, 172)),
-    "fat": ((196, 140, 52), (244, 206, 116)),
-    "gut": ((206, 112, 108), (240, 160, 150)),
-    "connective": ((168, 84, 74), (226, 176, 150)),
-    "duct": ((178, 140, 104), (226, 196, 160)),
-    "artery": ((160, 40, 38), (206, 84, 74)),
-    "ligament": ((204, 164, 130), (236, 210, 178)),
-    "vein": ((66, 40, 78), (108, 66, 104)),
-    "blood": ((110, 2, 6), (170, 14, 16)),
+    "wall": ((146, 84, 88), (190, 126, 120)),
+    "liver": ((84, 32, 28), (138, 64, 52)),
+    "bed": ((66, 20, 14), (148, 78, 48)),
+    "gallbladder": ((132, 120, 132), (186, 166, 164)),
+    "fat": ((186, 126, 44), (240, 204, 118)),
+    "gut": ((198, 106, 100), (236, 158, 146)),
+    "connective": ((150, 58, 50), (220, 160, 130)),
+    "duct": ((176, 130, 98), (220, 184, 148)),
+    "artery": ((150, 44, 40), (198, 90, 78)),
+    "ligament": ((200, 154, 122), (230, 200, 168)),
+    "vein": ((92, 48, 74), (134, 80, 100)),
+    "blood": ((92, 2, 6), (150, 12, 14)),
 }
 """Dark and light colour (RGB) of each material, after pictures of real operations."""
+
+PATIENT_TINTS = {"gallbladder": 14.0, "liver": 9.0, "fat": 10.0, "gut": 9.0, "wall": 9.0}
+"""How much the colour of an organ differs between patients: standard deviation in grey levels, others 5."""
 
 
 def noise(rng: np.random.Generator, cells: int, octaves: int = 4, stretch: float = 1.0) -> Field:
@@ -79,6 +82,13 @@ def capillaries(rng: np.random.Generator, roots: int, length: int, thick: int) -
     return (cv2.GaussianBlur(canvas, (0, 0), 0.8) / 255.0).astype(np.float32)
 
 
+def bent(rng: np.random.Generator, field: Field, reach_px: float) -> Field:
+    """The field [512,512] pushed about by smooth noise of up to `reach_px`, so that straight lines bend."""
+    y, x = np.mgrid[0:TILE_PX, 0:TILE_PX].astype(np.float32)
+    to_x, to_y = (x + reach_px * (noise(rng, 9, 2) - 0.5) for _ in range(2))
+    return cv2.remap(field, to_x, to_y - x + y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+
+
 @lru_cache(maxsize=8)
 def tiles(seed: int) -> dict[str, NDArray[np.uint8]]:
     """Every material's tile, uint8 [512,512,4]: RGB and relief."""
@@ -88,7 +98,7 @@ def tiles(seed: int) -> dict[str, NDArray[np.uint8]]:
 def _tile(name: str, rng: np.random.Generator) -> NDArray[np.uint8]:
     dark, light = (np.array(colour, np.float32) for colour in MATERIALS[name])
     tone, relief = _tone_and_relief(name, rng)
-    tint = rng.normal(0, 5, 3)
+    tint = rng.normal(0, PATIENT_TINTS.get(name, 5.0), 3)
     colour = dark + (light - dark) * tone[..., None] + tint
     vessels = _vessels(name, rng)
     if vessels is not None:
@@ -100,14 +110,14 @@ def _tile(name: str, rng: np.random.Generator) -> NDArray[np.uint8]:
 def _tone_and_relief(name: str, rng: np.random.Generator) -> tuple[Field, Field]:
     """Tone (0 dark colour, 1 light colour) and relief, both [512,512] in 0..1."""
     if name == "fat":
-        pillows = 0.6 * lobules(rng, 90) + 0.4 * lobules(rng, 380)
+        pillows = bent(rng, 0.55 * lobules(rng, 70) + 0.45 * lobules(rng, 420), 16.0)
         return np.clip(0.75 * pillows + 0.35 * noise(rng, 6), 0, 1), pillows
     if name == "liver":
         grain = noise(rng, 90, 2)
-        return 0.6 * noise(rng, 3, 5) + 0.4 * grain, 0.25 * grain + 0.5 * noise(rng, 5)
+        return 0.6 * noise(rng, 3, 5) + 0.4 * grain, 0.10 * grain + 0.6 * noise(rng, 6)
     if name == "connective":
-        fibres = noise(rng, 44, 3, stretch=7.0)
-        return 0.7 * fibres + 0.3 * noise(rng, 5), fibres
+        fibres = bent(rng, noise(rng, 40, 3, stretch=6.0), 34.0)
+        return 0.6 * fibres + 0.4 * noise(rng, 7), fibres
     if name == "gut":
         folds = noise(rng, 3, 3, stretch=2.0)
         return 0.6 * folds + 0.4 * noise(rng, 20, 2), folds

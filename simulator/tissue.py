@@ -21,7 +21,7 @@ COARSE = 2
 """Light is computed on every second pixel in each direction: relief is smooth."""
 LIGHT_HEIGHT = 1.5
 """Distance of optics and light from the scene, in half picture heights."""
-AMBIENT, DIFFUSE, SHINE, SHARPNESS = 0.26, 0.92, 150.0, 42
+AMBIENT, DIFFUSE, SHINE, SHARPNESS = 0.26, 0.92, 185.0, 56
 RELIEF_UNITS = 0.035
 """Height of the tiles' own relief, in scene units."""
 
@@ -116,11 +116,11 @@ def _form(
         inward = cv2.distanceTransform(cv2.copyMakeBorder(own, 1, 1, 1, 1, cv2.BORDER_REPLICATE), cv2.DIST_L2, 3)
         inward = inward[1:-1, 1:-1] * (COARSE / (camera.scale * layer.rounding))
         rim = 1.0 - np.minimum(inward, 1.0)
-        dome = np.sqrt(np.maximum(1.0 - rim * rim, 0.0)) * layer.bulge
+        dome = (1.0 - rim * rim) * layer.bulge
         cv2.copyTo(dome.astype(np.float32), own, form[cut])
         brightness[cut][own > 0] = layer.brightness
         gloss[cut][own > 0] = layer.gloss
-    return cv2.GaussianBlur(form, (0, 0), 1.5), cv2.GaussianBlur(brightness, (0, 0), 2), gloss
+    return cv2.GaussianBlur(form, (0, 0), 2.0), cv2.GaussianBlur(brightness, (0, 0), 2), gloss
 
 
 @lru_cache(maxsize=16)
@@ -145,8 +145,8 @@ def _occlusion(outlines: list[Points], shadows: list[Points], small: tuple[int, 
     """Darkness in the creases between layers and under instruments, a factor [h,w]."""
     dark = np.full((small[1], small[0]), 255, np.uint8)
     creases = [fixed_point(outline / COARSE) for outline in outlines[1:]]
-    cv2.polylines(dark, creases, True, 130, max(1, small[1] // 90), cv2.LINE_8, SUBPIXEL_BITS)
+    cv2.polylines(dark, creases, True, 150, max(1, small[1] // 100), cv2.LINE_8, SUBPIXEL_BITS)
     for shadow in shadows:
         cv2.fillPoly(dark, [fixed_point(shadow / COARSE)], 95, cv2.LINE_8, SUBPIXEL_BITS)
-    soft: Field = cv2.GaussianBlur(dark, (0, 0), small[1] / 90).astype(np.float32) / 255.0
+    soft: Field = cv2.GaussianBlur(dark, (0, 0), small[1] / 70).astype(np.float32) / 255.0
     return soft
