@@ -299,7 +299,7 @@ class StageRun:
         return Retrying(
             retry=retry_if_exception_type(TransientFailure),
             stop=stop_after_attempt(TRANSIENT_ATTEMPTS),
-            wait=wait_exponential_jitter(FIRST_PAUSE_S, LONGEST_PAUSE_S),
+            wait=wait_exponential_jitter(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S),
             reraise=True,
         )
 

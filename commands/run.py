@@ -1,0 +1,110 @@
+"""One video through the platform's own graph, in this process.
+
+Belongs here: partition, model assets, run, result. Does not belong here: the terminal (``process``, ``progress_view``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+
+from commands.progress_view import ProgressView
+from jobs.install_models import install_models_job
+from jobs.process_video import PROCESS_VIDEO
+from neurovision_assets.artifacts import ArtifactReader
+from neurovision_assets.definitions import build_defs, build_resources
+from neurovision_assets.partitions import video_ids
+from neurovision_assets.registry import DEFAULT_MODELS
+from neurovision_assets.stage.failures import read_failure
+from neurovision_assets.stage.resolve import state_of_video
+from neurovision_assets.staleness import is_young_enough
+from neurovision_assets.surgery.pipeline import REPORT, SURGERY
+from neurovision_assets.uploads.record import UploadRecord
+from neurovision_assets.uploads.registration import register_local_file
+from resources.errors import PermanentFailure
+from resources.object_store import ObjectStore
+from resources.settings import Settings
+
+HTML_PART = "html"
+
+
+class VideoRun:
+    """Runs the main job at once and waits.
+
+    Args:
+        settings: of this deployment.
+        console: for progress.
+    """
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        self._settings = settings
+        self._console = console
+        resources = build_resources(settings)
+        self._store: ObjectStore = resources["object_store"]
+        self._inference = resources["inference"]
+        self._profiles = resources["profiles"]
+
+    def register(self, video: Path, profile: str | None) -> UploadRecord:
+        """Copy a file into the platform, or find it there.
+
+        Raises:
+            NeuroVisionError: the file or its sidecar cannot be taken, or the profile does not exist.
+        """
+        if profile is not None:
+            SURGERY.resolve(self._profiles, profile)
+        return register_local_file(self._store, self._settings, video, profile=profile)
+
+    def is_up_to_date(self, record: UploadRecord) -> bool:
+        """Whether every stage has a result that still answers and is young enough to be used again."""
+        state = state_of_video(SURGERY, record, self._profiles, ArtifactReader(self._store), self._inference)
+        ttl_days = state.profile.profile.cache_ttl_days
+        return state.is_up_to_date and all(is_young_enough(r.provenance, ttl_days) for r in state.records.values())
+
+    def execute(self, record: UploadRecord, run_config: dict[str, Any]) -> None:
+        """Run the main job for one video.
+
+        Raises:
+            PermanentFailure: it failed; the reason is the first failed stage's.
+        """
+        defs = build_defs()
+        with dg.DagsterInstance.get() as instance:
+            instance.add_dynamic_partitions(str(video_ids.name), [record.video_id])
+            self._tell_models(defs, instance, run_config)
+            with ProgressView(self._console, SURGERY, self._store, record.video_id):
+                result = defs.resolve_job_def(PROCESS_VIDEO).execute_in_process(
+                    instance=instance, partition_key=record.video_id, run_config=run_config, raise_on_error=False
+                )
+        if not result.success:
+            raise self._reason(record.video_id, result.run_id)
+
+    def report_of(self, record: UploadRecord) -> Path:
+        """Where the report lies.
+
+        Raises:
+            PermanentFailure: there is none.
+        """
+        reader = ArtifactReader(self._store)
+        return reader.path(reader.required_record(REPORT.asset, record.video_id), HTML_PART)
+
+    def _tell_models(self, defs: dg.Definitions, instance: dg.DagsterInstance, run_config: dict[str, Any]) -> None:
+        """Materialize the served models where the graph does not know the current ones yet."""
+        for name in DEFAULT_MODELS:
+            event = instance.get_latest_materialization_event(dg.AssetKey(["registry", name]))
+            known = event.asset_materialization.tags if event and event.asset_materialization else {}
+            if (known or {}).get("dagster/data_version") != self._inference.pin(name).identity.label:
+                job = defs.resolve_job_def(install_models_job.name)
+                job.execute_in_process(instance=instance, run_config=run_config)
+                return
+
+    def _reason(self, video_id: str, run_id: str) -> PermanentFailure:
+        """The failure of the stage that failed first."""
+        for stage in SURGERY.stages:
+            failure = read_failure(self._store, stage.asset, video_id)
+            if failure is not None and failure.run_id == run_id:
+                return PermanentFailure(failure.reason, subject=f"stage {stage.name}", remedy=f"(run {run_id})")
+        return PermanentFailure(
+            "The run failed outside of the stages.", subject=video_id, remedy=f"Read the log of run {run_id}."
+        )
