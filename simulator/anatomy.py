@@ -12,21 +12,26 @@ from functools import lru_cache
 
 import numpy as np
 
-from simulator.body import Body, Point, gallbladder_axis, gallbladder_outline
+from simulator.body import Body, gallbladder_axis, gallbladder_outline
 from simulator.operation import OperationPlan
 from simulator.progress import State, bleedings, smoothstep
 from simulator.spans import EventSpan
-from simulator.view import Points, sway
+from simulator.view import Point, Points, sway, xy
 from simulator.vocabulary import anatomy_id
 
 ADHESIONS = 5
+PACKED = 0.85
+"""Progress of packaging at which nothing of the gallbladder is seen any more."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One piece of tissue: `outline` [n,2] in the scene, `rounding` the width over which its edge curves away
-    (scene units), `bulge` how high it stands, `brightness` 1.0 for what is near the light, `moved` how far its
-    surface has moved with it, `gloss` how wet it is (1.0 is usual)."""
+    """One piece of tissue.
+
+    `outline` [n,2] in the scene; `rounding` is the width over which its edge curves away and `bulge` how high it
+    stands, in scene units; `brightness` is 1.0 for what is near the light; `moved` is how far its surface has
+    moved with it; `gloss` 1.0 is usually wet.
+    """
 
     material: str
     label: int
@@ -83,8 +88,11 @@ def curve(start: Point, end: Point, bend: float, count: int = 9) -> Points:
 
 
 LIVER: Points = smooth(
-    [(-2.4, -0.5), (-1.8, -0.95), (-0.9, -1.08), (0.1, -1.05), (1.1, -0.98), (1.9, -0.7), (2.5, -0.2), (2.4, 0.3)]
-    + [(1.5, 0.22), (0.9, 0.02), (0.5, -0.05), (0.2, 0.16), (-0.25, 0.36), (-0.8, 0.52), (-1.5, 0.6), (-2.4, 0.5)]
+    [
+        *[(-2.4, -0.5), (-1.8, -0.95), (-0.9, -1.08), (0.1, -1.05), (1.1, -0.98), (1.9, -0.7), (2.5, -0.2)],
+        *[(2.4, 0.3), (1.5, 0.22), (0.9, 0.02), (0.5, -0.05), (0.2, 0.16), (-0.25, 0.36), (-0.8, 0.52)],
+        *[(-1.5, 0.6), (-2.4, 0.5)],
+    ]
 )
 LOBE: Points = smooth([(0.55, -1.1), (1.3, -1.15), (2.2, -0.6), (2.3, 0.2), (1.5, 0.1), (1.0, -0.2), (0.7, -0.6)])
 OMENTUM: Points = smooth([(-3.0, 0.1), (-1.0, 0.28), (0.3, 0.2), (1.2, 0.0), (3.0, 0.0), (3.0, 2.8), (-3.0, 2.8)])
@@ -96,7 +104,7 @@ def layers(plan: OperationPlan, body: Body, state: State, pull: Point, timestamp
     """Every piece of tissue at the moment, from back to front."""
     axis = gallbladder_axis(body, state, pull)
     return [
-        *_behind(plan, body, timestamp_ms),
+        *_behind(body, timestamp_ms),
         *_bed(body, state),
         *_pedicle(body, state, axis),
         *_gallbladder(body, state, axis),
@@ -106,7 +114,7 @@ def layers(plan: OperationPlan, body: Body, state: State, pull: Point, timestamp
     ]
 
 
-def _behind(plan: OperationPlan, body: Body, timestamp_ms: float) -> Iterator[Layer]:
+def _behind(body: Body, timestamp_ms: float) -> Iterator[Layer]:
     """Abdominal wall, omentum behind, liver with its second lobe, ligament; the liver moves with the breath."""
     breath = 0.025 * np.sin(2 * np.pi * timestamp_ms / 4200.0)
     shift, moved = np.array([0.0, breath]), (0.0, float(breath))
@@ -114,13 +122,13 @@ def _behind(plan: OperationPlan, body: Body, timestamp_ms: float) -> Iterator[La
     yield Layer("fat", anatomy_id("fat"), OMENTUM, 0.25, 0.10, 0.62)
     x = 0.75 + 0.2 * body.lumps[20]
     band = np.array([(x - 0.05, -1.75), (x + 0.16, -1.75), (x + 0.26, -0.8), (x + 0.1, -0.62), (x, -0.95)])
-    yield Layer("liver", anatomy_id("liver"), _liver(plan.seed, body.lumps) + shift, 0.45, 0.30, 0.92, moved)
-    yield Layer("liver", anatomy_id("liver"), LOBE + 1.6 * shift + (0.1 * body.lumps[21], 0), 0.35, 0.26, 1.0, moved)
+    yield Layer("liver", anatomy_id("liver"), _liver(body.lumps) + shift, 0.45, 0.30, 0.92, moved)
+    yield Layer("liver", anatomy_id("liver"), LOBE + 1.6 * shift + xy(0.1 * body.lumps[21], 0), 0.35, 0.26, 1.0, moved)
     yield Layer("ligament", anatomy_id("hepatic-vessels"), smooth(band) + shift, 0.08, 0.05, 0.9, moved)
 
 
 @lru_cache(maxsize=64)
-def _liver(seed: int, lumps: tuple[float, ...]) -> Points:
+def _liver(lumps: tuple[float, ...]) -> Points:
     wave = np.interp(np.linspace(0, 16, len(LIVER)), np.arange(17), np.resize(np.array(lumps[24:40]), 17))
     return LIVER + np.stack([np.zeros(len(LIVER)), 0.05 * wave], axis=1)
 
@@ -139,16 +147,17 @@ def _bed(body: Body, state: State) -> Iterator[Layer]:
 def _pedicle(body: Body, state: State, axis: Points) -> Iterator[Layer]:
     """Vein, artery and cystic duct below the neck, with the web of connective tissue that hides them first."""
     neck, hilum = np.array(body.neck), np.array(body.hilum)
-    vein = curve(hilum + (-0.75, -0.02), hilum + (0.45, 0.06), -0.10)
-    yield Layer("vein", anatomy_id("hepatic-vessels"), tube(vein, 0.11), 0.06, 0.05, 0.85)
+    vein = curve(hilum + xy(-0.75, -0.02), hilum + xy(0.45, 0.06), -0.10)
+    yield Layer("vein", anatomy_id("hepatic-vessels"), tube(vein, 0.11), 0.05, 0.04, 0.85)
     for material, label, start, end, width, bend in (
-        ("artery", "hepatic-vessels", axis[0] + (-0.07, 0.02), hilum + (-0.30, -0.02), 0.040, -0.10),
+        ("artery", "hepatic-vessels", axis[0] + xy(-0.07, 0.02), hilum + xy(-0.30, -0.02), 0.040, -0.10),
         ("duct", "connective-tissue", axis[0], hilum, 0.074, 0.10),
     ):
-        for piece in _divided(start, end, neck + (hilum - neck) * 0.4, bend, state.cut):
-            yield Layer(material, anatomy_id(label), tube(piece, width), 0.04, 0.05, 1.02, gloss=1.4)
+        pieces = _divided(start, end, neck + (hilum - neck) * 0.4, bend, state.cut)
+        for piece in pieces if state.bagged < PACKED else pieces[-1:]:
+            yield Layer(material, anatomy_id(label), tube(piece, width), 0.45 * width, 0.03, 1.02, gloss=1.4)
     web = 0.30 * (1.0 - 0.72 * smoothstep(state.dissected)) * (1.0 - 0.4 * state.cut)
-    centre = neck + (hilum - neck) * 0.32 + (0.02, -0.02)
+    centre = neck + (hilum - neck) * 0.32 + xy(0.02, -0.02)
     yield Layer("connective", anatomy_id("connective-tissue"), splat(centre, web, body.lumps), 0.08, 0.06, 1.0)
 
 
@@ -162,7 +171,7 @@ def _divided(start: Point, end: Point, stump: Point, bend: float, cut: float) ->
 
 
 def _gallbladder(body: Body, state: State, axis: Points) -> Iterator[Layer]:
-    if state.bagged > 0.85:
+    if state.bagged > PACKED:
         return
     outline = gallbladder_outline(body, axis)
     mean = axis.mean(axis=0) - (np.array(body.neck) + body.fundus) / 2
@@ -177,12 +186,12 @@ def _in_front(plan: OperationPlan, body: Body, state: State, timestamp_ms: float
     lift = 0.34 * (1.0 - state.uncovered) + 0.16 * state.adhesions
     shift = (float(slide[0]), float(slide[1]))
     x = 0.15 * body.lumps[41]
-    yield Layer("gut", anatomy_id("gastrointestinal-tract"), STOMACH + slide + (x, 0), 0.34, 0.24, 1.02, shift)
+    yield Layer("gut", anatomy_id("gastrointestinal-tract"), STOMACH + slide + xy(x, 0), 0.34, 0.24, 1.02, shift)
     top = [(-2.4, 0.75), (-1.5, 0.62), (-0.9, 0.66), (-0.45, 0.56), (-0.05, 0.66), (0.15, 0.9), (0.0, 1.6), (-2.4, 2.0)]
     corners = np.array(top) + np.outer([0.4, 0.7, 1.0, 1.2, 1.0, 0.5, 0.0, 0.0], [0.25 * lift, -lift])
     corners[:7, 1] += 0.06 * np.array(body.lumps[42:49])
     yield Layer("fat", anatomy_id("fat"), smooth(corners) + slide, 0.22, 0.16, 1.10, shift)
-    right = np.array([(0.36, 0.50), (0.62, 0.36), (1.5, 0.22), (2.2, 0.5), (2.2, 0.9), (1.2, 0.74), (0.5, 0.72)])
+    right = np.array([(0.16, 0.60), (0.50, 0.30), (1.5, 0.22), (2.2, 0.5), (2.2, 0.9), (1.2, 0.74), (0.5, 0.72)])
     right[:, 1] += 0.05 * np.array(body.lumps[50:57])
     yield Layer("fat", anatomy_id("fat"), smooth(right) - slide, 0.14, 0.10, 1.0)
 
@@ -193,12 +202,12 @@ def _adhesions(body: Body, state: State, axis: Points) -> Iterator[Layer]:
         left = np.clip(state.adhesions * ADHESIONS - number, 0.0, 1.0)
         if left <= 0.0:
             continue
-        top = axis[1 + number] + (-0.05 - 0.03 * number, 0.10)
+        top = axis[1 + number] + xy(-0.05 - 0.03 * number, 0.10)
         foot = np.array([-0.75 + 0.2 * number, 0.62 + 0.05 * body.lumps[number]])
         foot = top + (foot - top) * (1.0 if left > 0.5 else 2.0 * left)
         width = 0.05 + 0.10 * left
-        outline = np.array([top + (-width, 0), top + (width, 0), (top + foot) / 2 + (0.3 * width, 0)])
-        outline = np.concatenate([outline, [foot + (width, 0), foot - (width, 0), (top + foot) / 2 - (0.3 * width, 0)]])
+        outline = np.array([top + xy(-width, 0), top + xy(width, 0), (top + foot) / 2 + xy(0.3 * width, 0)])
+        outline = np.concatenate([outline, [foot + xy(width, 0), foot - xy(width, 0), (top + foot) / 2 - xy(0.3 * width, 0)]])
         yield Layer("connective", anatomy_id("connective-tissue"), smooth(outline, 2), 0.05, 0.04, 1.05, gloss=1.3)
 
 
@@ -227,5 +236,5 @@ def _blood(plan: OperationPlan, body: Body, state: State, timestamp_ms: float) -
         site = bleeding_site(plan, body, number, event)
         lumps = body.lumps[number % 20 :]
         beat = 1.0 + (0.06 * np.sin(2 * np.pi * timestamp_ms / 850.0) if event.covers(timestamp_ms) else 0.0)
-        pool = splat(site + (0.02, 0.05 * amount), 0.19 * amount * beat + 0.02, lumps)
+        pool = splat(site + xy(0.02, 0.05 * amount), 0.19 * amount * beat + 0.02, lumps)
         yield Layer("blood", anatomy_id("blood"), pool, 0.05, 0.035, 0.70 + 0.40 * amount, gloss=2.0)

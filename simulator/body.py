@@ -10,13 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.progress import State, smoothstep
-from simulator.view import Points
-
-Point = NDArray[np.float64]
-"""float64 [2], x and y in the scene."""
+from simulator.view import Point, Points, xy
 
 PORTS: Points = np.array([(-0.62, -1.86), (0.06, -1.72), (0.66, -1.98)])
 """Where the trocars come through the abdominal wall."""
@@ -67,7 +63,7 @@ def gallbladder_axis(body: Body, state: State, pull: Point) -> Points:
     line = neck + (fundus - neck) * along + bend
     line = line + pull * np.exp(-(((along - GRASPED_AT) / 0.42) ** 2))
     packed = smoothstep((state.bagged - 0.2) * 2.2)
-    into_bag = bag_place(state) + 0.55 * (line - line.mean(axis=0)) + (0.0, 0.12)
+    into_bag = bag_place(state) + 0.55 * (line - line.mean(axis=0)) + xy(0.0, 0.12)
     return line + (into_bag - line) * packed
 
 
@@ -88,6 +84,6 @@ def gallbladder_outline(body: Body, axis: Points, swelling: float = 1.0) -> Poin
 def bag_place(state: State) -> Point:
     """Centre of the specimen bag: beside the liver, then on its way out through the middle port."""
     way = smoothstep(state.extracted * 1.25)
-    start, end = np.array([0.30, 0.22]), PORTS[1] + (0.0, 0.16)
+    start, end = np.array([0.30, 0.22]), PORTS[1] + xy(0.0, 0.16)
     place: Point = start + (end - start) * way
     return place

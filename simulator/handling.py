@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.anatomy import ADHESIONS
-from simulator.body import GRASPED_AT, PORTS, Body, Point, bag_place, gallbladder_axis
+from simulator.body import GRASPED_AT, PORTS, Body, bag_place, gallbladder_axis
 from simulator.cast import Surgeon, surgeon_named
 from simulator.operation import OperationPlan
 from simulator.progress import State, smoothstep
 from simulator.spans import InstrumentSpan, active
-from simulator.view import Camera, sway
+from simulator.view import Camera, Point, sway, xy
 from simulator.vocabulary import WALL_PHASES
 
 SLIDING_MS = 700.0
@@ -95,34 +95,32 @@ def working_place(
     if span.instrument == "grasper" and span.slot == 0:
         return _retracting(phase, state, held, body) + 0.012 * swing
     neck, fundus, hilum = np.array(body.neck), np.array(body.fundus), np.array(body.hilum)
-    triangle = neck + (hilum - neck) * 0.35
-    if phase in (*WALL_PHASES, "gallbladder-extraction"):
-        return PORTS[1] + (0.05, 0.25) + 0.06 * swing
-    if phase == "adhesiolysis":
-        strand = min(int(state.adhesions * ADHESIONS), ADHESIONS - 1)
-        return axis[1 + strand] + (-0.06, 0.16) + 0.05 * swing
-    if phase == "clipping-and-cutting":
-        along = 0.15 + 0.09 * state.clips if span.instrument == "clipper" else 0.38
-        return neck + (hilum - neck) * along + 0.025 * swing
-    if phase == "gallbladder-dissection":
-        return neck + (fundus - neck) * smoothstep(state.detached) + (0.04, 0.05) + 0.09 * swing
-    if phase == "gallbladder-packaging":
-        return bag_place(state) + (0.2, -0.18) + 0.05 * swing
-    if phase == "cleaning-and-coagulation":
-        return (neck + fundus) / 2 + (0.05, 0.1) + 0.28 * swing
-    return triangle + (0.0, -0.02) + 0.09 * swing
+    strand = min(int(state.adhesions * ADHESIONS), ADHESIONS - 1)
+    along_duct = 0.15 + 0.09 * state.clips if span.instrument == "clipper" else 0.38
+    at_wall = (PORTS[1] + xy(0.05, 0.25), 0.06)
+    triangle = (neck + (hilum - neck) * 0.35, 0.09)
+    work = {
+        **dict.fromkeys((*WALL_PHASES, "gallbladder-extraction"), at_wall),
+        "adhesiolysis": (axis[1 + strand] + xy(-0.06, 0.16), 0.05),
+        "clipping-and-cutting": (neck + (hilum - neck) * along_duct, 0.025),
+        "gallbladder-dissection": (neck + (fundus - neck) * smoothstep(state.detached) + xy(0.04, 0.05), 0.09),
+        "gallbladder-packaging": (bag_place(state) + xy(0.2, -0.18), 0.05),
+        "cleaning-and-coagulation": ((neck + fundus) / 2 + xy(0.05, 0.1), 0.28),
+    }
+    place, reach = work.get(phase, triangle)
+    return place + reach * swing
 
 
 def _retracting(phase: str, state: State, held: Point, body: Body) -> Point:
     """The retracting grasper holds the gallbladder while there is one, later the liver's edge or a port's side."""
     if phase in (*WALL_PHASES, "gallbladder-extraction"):
-        return PORTS[0] + (0.2, 0.35)
+        return PORTS[0] + xy(0.2, 0.35)
     if phase == "drain-placement":
-        return np.array(body.hilum) + (-0.55 + 0.3 * state.drain, -0.12)
+        return np.array(body.hilum) + xy(-0.55 + 0.3 * state.drain, -0.12)
     if phase == "gallbladder-packaging":
-        return held if state.bagged < 0.65 else bag_place(state) + (-0.25, -0.2)
+        return held if state.bagged < 0.65 else bag_place(state) + xy(-0.25, -0.2)
     if phase == "cleaning-and-coagulation":
-        return np.array(body.fundus) + (-0.02, 0.02)
+        return np.array(body.fundus) + xy(-0.02, 0.02)
     return held
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from simulator.handling import Hand
 from simulator.instruments import SHAPES, Colour, Part
-from simulator.view import SUBPIXEL_BITS, Labels, Picture, Points, fixed_point
+from simulator.view import SUBPIXEL_BITS, Labels, Picture, Points, fixed_point, xy
 
 ROD_PROFILE = (0.26, 0.42, 0.62, 0.84, 1.16, 0.98, 0.76, 0.56, 0.40, 0.26)
 """Brightness across a rod lit from beside the optics."""
@@ -77,7 +77,7 @@ def to_picture(points: Points, hand: Hand) -> Points:
     along = axis / length
     across = np.array([-along[1], along[0]])
     wide = 1.0 + WIDENING * np.clip(-points[:, :1] * hand.radius_px / length, 0, 1.3)
-    moved: Points = hand.tip_px + points[:, :1] * hand.radius_px * along + points[:, 1:] * hand.radius_px * wide * across
+    moved: Points = hand.tip_px + hand.radius_px * (points[:, :1] * along + points[:, 1:] * wide * across)
     return moved
 
 
@@ -93,7 +93,7 @@ def shadow(hand: Hand) -> Points:
     """The outline of the shaft's shadow in pixels."""
     radius = 1.1
     corners = np.array([(-60.0, -radius), (0.0, -radius), (0.0, radius), (-60.0, radius)])
-    return to_picture(corners, hand) + (0.8 * hand.radius_px, 1.6 * hand.radius_px)
+    return to_picture(corners, hand) + xy(0.8 * hand.radius_px, 1.6 * hand.radius_px)
 
 
 def _draw_part(picture: Picture, part: Part, hand: Hand) -> None:

@@ -41,11 +41,15 @@ def _person(room: Picture, rng: np.random.Generator, x: float, y: float, size: f
     """Gown, head, cap and mask."""
     gown = tuple(int(v) for v in np.array(GREENS[int(rng.integers(4))]) + rng.uniform(-10, 10))
     skin = SKIN[int(rng.integers(4))]
-    head = (int(x), int(y))
-    cv2.ellipse(room, (int(x), int(y + 2.9 * size)), (int(1.7 * size), int(2.1 * size)), 0, 0, 360, gown, -1, cv2.LINE_AA)
-    cv2.ellipse(room, head, (int(0.72 * size), int(0.95 * size)), 0, 0, 360, skin, -1, cv2.LINE_AA)
-    cv2.ellipse(room, (int(x), int(y - 0.3 * size)), (int(0.8 * size), int(0.75 * size)), 0, 180, 360, gown, -1, cv2.LINE_AA)
-    cv2.ellipse(room, (int(x), int(y + 0.42 * size)), (int(0.7 * size), int(0.5 * size)), 0, 0, 180, (206, 224, 236), -1)
+    pieces = (
+        (2.9, (1.7, 2.1), (0, 360), gown),
+        (0.0, (0.72, 0.95), (0, 360), skin),
+        (-0.3, (0.8, 0.75), (180, 360), gown),
+        (0.42, (0.7, 0.5), (0, 180), (206, 224, 236)),
+    )
+    for down, (across, high), (start, end), colour in pieces:
+        centre, axes = (int(x), int(y + down * size)), (int(across * size), int(high * size))
+        cv2.ellipse(room, centre, axes, 0, start, end, colour, -1, cv2.LINE_AA)
     for side in (-1, 1):
         eye = (int(x + 0.28 * side * size), int(y + 0.05 * size))
         cv2.circle(room, eye, max(2, int(0.09 * size)), (40, 34, 34), -1, cv2.LINE_AA)

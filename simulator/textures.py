@@ -34,7 +34,7 @@ MATERIALS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
 }
 """Dark and light colour (RGB) of each material, after pictures of real operations."""
 
-PATIENT_TINTS = {"gallbladder": 14.0, "liver": 9.0, "fat": 10.0, "gut": 9.0, "wall": 9.0}
+PATIENT_TINTS = {"gallbladder": 14.0, "liver": 9.0, "fat": 6.0, "gut": 8.0, "wall": 9.0}
 """How much the colour of an organ differs between patients: standard deviation in grey levels, others 5."""
 
 

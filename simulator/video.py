@@ -31,9 +31,7 @@ def frame_times(plan: OperationPlan, fps: float, *, vfr: bool = False) -> list[F
     times = [Fraction(number) / rate for number in range(count)]
     if not vfr:
         return times
-    kept = np.random.default_rng([plan.seed, 800]).random(count) < FAST_PRESET = {"libx264": "veryfast", "libx265": "ultrafast", "libsvtav1": "10"}
-"""Presets that keep the encoder cheaper than the renderer."""
-KEPT_OF_VFR
+    kept = np.random.default_rng([plan.seed, 800]).random(count) < KEPT_OF_VFR
     return [time for number, time in enumerate(times) if number == 0 or kept[number]]
 
 

@@ -24,6 +24,8 @@ Labels = NDArray[np.uint8]
 """uint8 [h,w], class ids."""
 Field = NDArray[np.float32]
 """float32 [h,w]."""
+Point = NDArray[np.float64]
+"""float64 [2], x and y."""
 Points = NDArray[np.float64]
 """float64 [n,2], x and y."""
 
@@ -47,6 +49,11 @@ SHOTS: dict[str, tuple[float, float, float]] = {
 
 PANNING_MS = 1600.0
 """Time the camera takes from one shot to the next."""
+
+
+def xy(x: float, y: float) -> Point:
+    """A point or an offset."""
+    return np.array([x, y])
 
 
 @dataclass(frozen=True)
