@@ -22,22 +22,31 @@ from resources.object_store import ObjectInfo, ObjectStore
 from resources.settings import Settings
 
 SUBJECT = "the given file"
+# What a video is, whatever is said about it.
+IDENTITY_FIELDS = {"video_id", "fingerprint", "received_at"}
 
 
 def register_local_file(
-    store: ObjectStore, settings: Settings, path: Path, sidecar_path: Path | None, known: Collection[str]
+    store: ObjectStore,
+    settings: Settings,
+    path: Path,
+    sidecar_path: Path | None = None,
+    *,
+    known: Collection[str] = (),
+    profile: str | None = None,
 ) -> UploadRecord:
     """Copy a file of this machine under ``raw/`` and write its record.
 
-    The same bytes again give the record they have, and mend their copy when that is gone. When the sidecar lists
-    parts, they are looked for beside ``path``, which must be one of them.
+    The same bytes again give the record they have, with what a new sidecar or profile says, and mend their copy when
+    that is gone. When the sidecar lists parts, they are looked for beside ``path``, which must be one of them.
 
     Args:
         store: where it is copied to.
         settings: safe names, size limit.
         path: the video.
         sidecar_path: its sidecar, None without one. It is read, never copied or removed.
-        known: every video_id there is.
+        known: every video_id there is; without it only an upload of the same label counts as the same.
+        profile: analysis profile, None for the sidecar's or the one that the record has.
 
     Raises:
         PermanentFailure: there is no such file, it is no video, or it changed while it was copied.
@@ -49,19 +58,24 @@ def register_local_file(
         paths = _parts_beside(path, sidecar.parts if sidecar else None)
         sizes = [_checked_size(part) for part in paths]
         check_size(sizes, settings.upload_max_bytes)
-        fingerprint = fingerprint_of(
-            [(size, _LocalFile(part).read_range) for part, size in zip(paths, sizes, strict=True)]
-        )
+        reads = [_LocalFile(part).read_range for part in paths]
+        fingerprint = fingerprint_of(list(zip(sizes, reads, strict=True)))
     stem = stem_of(sidecar_path.name) if sidecar_path and len(paths) > 1 else stem_of(path.name)
     video_id = key_of(settings, stem, sidecar, fingerprint)
+    files = tuple(ObjectInfo(part.name, size, 0.0) for part, size in zip(paths, sizes, strict=True))
     with store.lock(f"upload-{fingerprint}"):
-        record = find_twin(store, video_id, known, sizes)
-        if record is None:
-            files = tuple(ObjectInfo(part.name, size, 0.0) for part, size in zip(paths, sizes, strict=True))
+        found = find_twin(store, video_id, known, sizes)
+        record = found
+        if record is None or sidecar is not None:
             record = new_record(video_id, Accept(files, stem, sidecar), [None] * len(files), datetime.now(UTC))
+        if found is not None:
+            record = record.model_copy(update=found.model_dump(include=IDENTITY_FIELDS) | {"parts": found.parts})
+        if profile is not None:
+            record = record.model_copy(update={"profile": profile})
         with without_names(record.video_id):
             _copy_missing(store, record, paths)
-        save_record(store, record)
+        if record != found:
+            save_record(store, record)
     return record
 
 
