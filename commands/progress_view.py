@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -53,7 +54,7 @@ class ProgressView:
         )
         self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
 
-    def __enter__(self) -> ProgressView:
+    def __enter__(self) -> Self:
         self._bar.start()
         self._thread.start()
         return self

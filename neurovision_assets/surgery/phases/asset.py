@@ -3,10 +3,8 @@
 Belongs here: the recipe. Does not belong here: the segmenter's call and the joining of flicker (``segment``).
 """
 
-import numpy as np
-
 from neurovision_assets.artifacts import MAIN_TABLE
-from neurovision_assets.schemas import PHASE_SEGMENTS
+from neurovision_assets.schemas import FEATURE_WIDTH, PHASE_SEGMENTS
 from neurovision_assets.schemas import PHASES as CONTRACT
 from neurovision_assets.stage.asset import stage_asset
 from neurovision_assets.stage.resolve import model_of
@@ -26,7 +24,7 @@ def phases(work: Work[PhasesConfig]) -> Outcome:
     taxonomy = checked_taxonomy(work)
     table = work.table(FEATURES.name, columns=["frame_index", "timestamp_ms", "features"])
     times = table["timestamp_ms"].to_numpy()
-    vectors = np.stack(table["features"].combine_chunks().to_numpy(zero_copy_only=False))
+    vectors = table["features"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, FEATURE_WIDTH)
     probabilities = predict(vectors, work.inference, work.config)
     duration_ms = work.facts(VIDEO.name)["duration_ms"]
     segments = phase_segments_table(times, probabilities, taxonomy, duration_ms, work.config)

@@ -1,0 +1,225 @@
+"""``make trace VIDEO_ID=…``: from every figure of a report to frames, upload, models, config and run.
+
+Belongs here: joining the report's source map with the stages' records, and printing the answer. Does not belong here:
+making either. Everything is read from the store and verified, so the answer holds without Dagster's database.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+from rich.table import Table
+
+from neurovision_assets.artifacts import ArtifactReader, ArtifactRecord
+from neurovision_assets.partitions import check_video_id
+from neurovision_assets.surgery.pipeline import REPORT, SURGERY, VIDEO
+from neurovision_assets.surgery.report.model import Report, Source
+from resources.errors import NeuroVisionError, PermanentFailure
+from resources.object_store import ObjectStore
+from resources.settings import load_settings
+
+JSON_PART = "json"
+SHOWN_DIGITS = 12
+WIDE = 220
+
+
+class FigureTrace(BaseModel):
+    """One figure of the report and where it comes from.
+
+    Attributes:
+        figure: its id, ``phase.0`` or ``instrument.hook``.
+        value: what the report says.
+        source: stage, table, rows and frames.
+        chain: asset keys from the figure's stage up to the upload.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    figure: str
+    value: dict[str, Any]
+    source: Source
+    chain: tuple[str, ...]
+
+
+class VideoTrace(BaseModel):
+    """The whole answer.
+
+    Attributes:
+        video_id: the partition.
+        upload_sha256: of the uploaded files, in order.
+        figures: every figure of the report.
+        stages: the record of every stage that the report stands on.
+        altered: object keys that are missing or differ from their record.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    video_id: str
+    upload_sha256: tuple[str, ...]
+    figures: tuple[FigureTrace, ...]
+    stages: dict[str, ArtifactRecord]
+    altered: tuple[str, ...]
+
+
+def trace_video(store: ObjectStore, video_id: str) -> VideoTrace:
+    """Trace every figure of a video's report.
+
+    Raises:
+        PermanentFailure: there is no such report, or it was altered.
+    """
+    reader = ArtifactReader(store)
+    record = reader.required_record(REPORT.asset, check_video_id(video_id))
+    report = Report.model_validate_json(reader.path(record, JSON_PART).read_bytes())
+    stages = {REPORT.asset: record}
+    for stage in SURGERY.stages:
+        found = reader.record(stage.asset, video_id)
+        if found is not None and stage.asset in record.provenance.inputs:
+            stages[stage.asset] = found
+    return VideoTrace(
+        video_id=video_id,
+        upload_sha256=tuple(part["upload_sha256"] for part in stages[VIDEO.asset].facts["parts"]),
+        figures=tuple(
+            FigureTrace(
+                figure=figure, value=value_of(report, figure), source=source, chain=chain_from(source.stage, stages)
+            )
+            for figure, source in report.sources.items()
+        ),
+        stages=stages,
+        altered=tuple(altered_parts(reader, stages)),
+    )
+
+
+def chain_from(asset: str, stages: dict[str, ArtifactRecord]) -> tuple[str, ...]:
+    """Asset keys that a stage's result stands on, itself first, each once."""
+    chain: list[str] = []
+    waiting = [asset]
+    while waiting:
+        key = waiting.pop(0)
+        if key not in chain:
+            chain.append(key)
+            waiting += list(stages[key].provenance.inputs) if key in stages else []
+    return tuple(chain)
+
+
+def value_of(report: Report, figure: str) -> dict[str, Any]:
+    """What the report says under a figure's id (the ids are ``Report``'s)."""
+    kind, _, rest = figure.partition(".")
+    if kind in ("trust", "quality"):
+        return {rest: getattr(getattr(report, kind), rest)}
+    if kind == "video":
+        return report.video.model_dump(mode="json")
+    name, _, index = rest.rpartition(".") if kind == "use" else (rest, "", "")
+    rows: dict[str, list[Any]] = {
+        "phase": [row for row in report.phases if str(row.index) == rest],
+        "event": [row for row in report.events if str(row.index) == rest],
+        "instrument": [row for row in report.instruments if row.instrument == rest],
+        "structure": [row for row in report.structures if row.structure == rest],
+        "use": [row for row in report.uses if (row.instrument, str(row.use_index)) == (name, index)],
+    }
+    dumped: dict[str, Any] = rows[kind][0].model_dump(mode="json")
+    return dumped
+
+
+def altered_parts(reader: ArtifactReader, stages: dict[str, ArtifactRecord]) -> list[str]:
+    """Object keys that no longer are what their record says, with the reason."""
+    problems = []
+    for record in stages.values():
+        for part in record.parts:
+            try:
+                reader.verify(part)
+            except PermanentFailure as error:
+                problems.append(f"{error.subject}: {error.problem}")
+    return problems
+
+
+def show(trace: VideoTrace, console: Console, figure: str | None) -> None:
+    """Print the answer as two tables."""
+    chosen = [item for item in trace.figures if figure in (None, item.figure)]
+    if not chosen:
+        raise PermanentFailure(
+            f"The report has no figure '{figure}'.",
+            subject=trace.video_id,
+            remedy=f"Figures are {', '.join(item.figure for item in trace.figures)}.",
+        )
+    console.print(_figures_table(chosen))
+    needed = {key for item in chosen for key in item.chain} | ({REPORT.asset} if figure is None else set())
+    console.print(_stages_table({key: record for key, record in trace.stages.items() if key in needed}))
+    for number, digest in enumerate(trace.upload_sha256):
+        console.print(f"upload, file {number + 1}: sha256 {digest}")
+    for problem in trace.altered:
+        console.print(f"ALTERED {problem}")
+    if not trace.altered:
+        console.print("every object is what its record says")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer on the terminal.
+
+    Returns:
+        0; 1 when there is no report or an object was altered.
+    """
+    parser = argparse.ArgumentParser(prog="make trace", description="Where the figures of a report come from.")
+    parser.add_argument("video_id")
+    parser.add_argument("--figure", help="one figure, for example phase.0")
+    parser.add_argument("--json", action="store_true", help="the whole answer as JSON")
+    chosen = parser.parse_args(arguments)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    try:
+        trace = trace_video(ObjectStore(url=load_settings().objects_url), chosen.video_id)
+        if chosen.json:
+            print(json.dumps(trace.model_dump(mode="json"), indent=1, ensure_ascii=False))
+        else:
+            show(trace, console, chosen.figure)
+    except NeuroVisionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 1 if trace.altered else 0
+
+
+def _figures_table(figures: Sequence[FigureTrace]) -> Table:
+    table = Table("figure", "value", "rows", "frames", "from", title="figures")
+    for item in figures:
+        source = item.source
+        where = ", ".join(f"{name}={value}" for name, value in source.where.items())
+        frames = "" if source.first_frame is None else f"{source.first_frame}–{source.last_frame}"
+        table.add_row(
+            item.figure,
+            _brief(item.value),
+            f"{source.table}[{where}] ×{source.row_count}".replace("[", r"\["),
+            frames,
+            " ← ".join(key.removeprefix(f"{SURGERY.domain}/") for key in item.chain),
+        )
+    return table
+
+
+def _stages_table(stages: dict[str, ArtifactRecord]) -> Table:
+    table = Table("stage", "data version", "code", "profile", "config", "models", "run", "finished", title="stages")
+    for key, record in stages.items():
+        made = record.provenance
+        models = "\n".join(f"{model.name}@{model.release} {model.digest[:SHOWN_DIGITS]}" for model in made.models)
+        table.add_row(
+            key,
+            record.data_version[:SHOWN_DIGITS],
+            f"{made.code_version} ({made.dataprocessor_version})",
+            made.profile,
+            f"{made.config_hash[:SHOWN_DIGITS]}\n{made.stage_config_hash[:SHOWN_DIGITS]}",
+            models,
+            made.run_id,
+            f"{made.finished:%Y-%m-%d %H:%M:%S}",
+        )
+    return table
+
+
+def _brief(value: dict[str, Any]) -> str:
+    kept = {name: item for name, item in value.items() if item is not None and not isinstance(item, list)}
+    return ", ".join(f"{name} {item}" for name, item in list(kept.items())[:6])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
