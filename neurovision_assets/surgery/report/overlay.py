@@ -1,0 +1,108 @@
+"""What models marked on a key frame, as shapes in pixels of the picture.
+
+Belongs here: masks to outlines, scaling of boxes. Does not belong here: painting them (`pictures`), SVG markup (the
+template).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurovision_assets.surgery.report.model import KeyFrame
+
+OUTLINE_TOLERANCE_PX = 1.0
+"""Outlines may deviate from the mask by this much; the masks themselves are coarser."""
+
+SMALLEST_OUTLINE_PX = 30.0
+"""Specks below this area are noise to a reader; they still count in every figure."""
+
+Polygon = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A tissue: polygons [n, 2] of (x, y), even-odd rule, so that holes stay holes."""
+
+    structure: str
+    polygons: tuple[Polygon, ...]
+
+    @property
+    def path(self) -> str:
+        """The polygons as the data of an SVG path."""
+        rings = ("L".join(f"{x} {y}" for x, y in polygon.tolist()) for polygon in self.polygons)
+        return "".join(f"M{ring}Z" for ring in rings)
+
+
+@dataclass(frozen=True)
+class MarkedBox:
+    """An instrument: corner and size in pixels of the picture."""
+
+    instrument: str
+    score: float
+    x_px: float
+    y_px: float
+    width_px: float
+    height_px: float
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """All marks of one picture of this size."""
+
+    width_px: int
+    height_px: int
+    outlines: tuple[Outline, ...]
+    boxes: tuple[MarkedBox, ...]
+
+
+def overlay(frame: KeyFrame, frame_size_px: tuple[int, int], picture_size_px: tuple[int, int]) -> Overlay:
+    """Marks of a key frame on its picture.
+
+    Args:
+        frame: the key frame; its boxes and masks are in pixels of the stored frame.
+        frame_size_px: width, height of the stored frame.
+        picture_size_px: width, height of the picture that is shown.
+    """
+    scale_x, scale_y = (shown / stored for shown, stored in zip(picture_size_px, frame_size_px, strict=True))
+    outlines = tuple(
+        Outline(mask.structure, polygons)
+        for mask in frame.masks
+        if (polygons := _polygons(mask.rle, frame_size_px, (scale_x, scale_y)))
+    )
+    boxes = tuple(
+        MarkedBox(
+            instrument=box.instrument,
+            score=box.score,
+            x_px=round(box.x_min_px * scale_x, 1),
+            y_px=round(box.y_min_px * scale_y, 1),
+            width_px=round((box.x_max_px - box.x_min_px) * scale_x, 1),
+            height_px=round((box.y_max_px - box.y_min_px) * scale_y, 1),
+        )
+        for box in frame.boxes
+    )
+    return Overlay(*picture_size_px, outlines=outlines, boxes=boxes)
+
+
+def decode_mask(rle: str, frame_size_px: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """A mask [height, width] of 0 and 1 from COCO's compressed run lengths."""
+    from pycocotools import mask as coco
+
+    width, height = frame_size_px
+    decoded: npt.NDArray[np.uint8] = coco.decode({"size": [height, width], "counts": rle.encode()})
+    return decoded
+
+
+def _polygons(rle: str, frame_size_px: tuple[int, int], scale: tuple[float, float]) -> tuple[Polygon, ...]:
+    import cv2
+
+    contours, _ = cv2.findContours(decode_mask(rle, frame_size_px), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    simple: list[Any] = [
+        cv2.approxPolyDP(contour, OUTLINE_TOLERANCE_PX, closed=True)[:, 0, :]
+        for contour in contours
+        if cv2.contourArea(contour) >= SMALLEST_OUTLINE_PX
+    ]
+    return tuple(np.rint(polygon * np.array(scale)).astype(np.int32) for polygon in simple)
