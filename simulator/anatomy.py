@@ -84,7 +84,8 @@ def curve(start: Point, end: Point, bend: float, count: int = 9) -> Points:
     """A bent line [count,2] from start to end; `bend` is the bow's height relative to the length."""
     along = np.linspace(0, 1, count)[:, None]
     chord = end - start
-    return start + chord * along + bend * np.sin(np.pi * along) * np.array([chord[1], -chord[0]])
+    bow: Points = bend * np.sin(np.pi * along) * np.array([chord[1], -chord[0]])
+    return start + chord * along + bow
 
 
 LIVER: Points = smooth(
@@ -206,8 +207,9 @@ def _adhesions(body: Body, state: State, axis: Points) -> Iterator[Layer]:
         foot = np.array([-0.75 + 0.2 * number, 0.62 + 0.05 * body.lumps[number]])
         foot = top + (foot - top) * (1.0 if left > 0.5 else 2.0 * left)
         width = 0.05 + 0.10 * left
-        outline = np.array([top + xy(-width, 0), top + xy(width, 0), (top + foot) / 2 + xy(0.3 * width, 0)])
-        outline = np.concatenate([outline, [foot + xy(width, 0), foot - xy(width, 0), (top + foot) / 2 - xy(0.3 * width, 0)]])
+        side, waist = xy(width, 0), (top + foot) / 2
+        right, left_side = [top + side, waist + 0.3 * side, foot + side], [foot - side, waist - 0.3 * side, top - side]
+        outline = np.array([*right, *left_side])
         yield Layer("connective", anatomy_id("connective-tissue"), smooth(outline, 2), 0.05, 0.04, 1.05, gloss=1.3)
 
 

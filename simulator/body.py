@@ -64,14 +64,16 @@ def gallbladder_axis(body: Body, state: State, pull: Point) -> Points:
     line = line + pull * np.exp(-(((along - GRASPED_AT) / 0.42) ** 2))
     packed = smoothstep((state.bagged - 0.2) * 2.2)
     into_bag = bag_place(state) + 0.55 * (line - line.mean(axis=0)) + xy(0.0, 0.12)
-    return line + (into_bag - line) * packed
+    return np.asarray(line + (into_bag - line) * packed)
 
 
 def gallbladder_outline(body: Body, axis: Points, swelling: float = 1.0) -> Points:
     """Outline [n,2] of the sac around its axis: narrow neck, round fundus."""
     along = np.linspace(0, 1, len(axis))
     scale = np.linalg.norm(axis[-1] - axis[0]) / np.linalg.norm(np.subtract(body.fundus, body.neck))
-    profile = body.girth * (0.30 + 0.80 * np.sin(np.pi * (0.06 + 0.60 * along)) ** 1.3) * min(scale, 1.1) * swelling
+    profile = (
+        body.girth * (0.30 + 0.80 * np.sin(np.pi * (0.06 + 0.60 * along)) ** 1.3) * min(float(scale), 1.1) * swelling
+    )
     direction = np.gradient(axis, axis=0)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True) + 1e-9
     normal = np.stack([direction[:, 1], -direction[:, 0]], axis=1)

@@ -15,7 +15,7 @@ from simulator.cast import Hospital
 from simulator.progress import smoothstep
 from simulator.spans import Span
 from simulator.textures import noise
-from simulator.view import Picture
+from simulator.view import Picture, bytes_of
 
 SMOKE_RGB = (206, 204, 208)
 FOG_RGB = (196, 204, 214)
@@ -42,27 +42,29 @@ def smoke(picture: Picture, seed: int, amount: float, timestamp_ms: float) -> Pi
     drift = np.array([[width / 400, 0, -0.02 * timestamp_ms], [0, width / 400, -0.035 * timestamp_ms]], np.float64)
     drift[:, 2] *= width / 640
     veil = cv2.warpAffine(_clouds(seed), drift, (width, height), None, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
-    return _veiled(picture, veil, 0.30 * amount, 0.62 * amount, SMOKE_RGB)
+    return _veiled(picture, bytes_of(veil), 0.30 * amount, 0.62 * amount, SMOKE_RGB)
 
 
 def fog(picture: Picture, amount: float) -> Picture:
     """A fogged lens: soft and pale; `amount` 0..1."""
     soft = cv2.GaussianBlur(picture, (0, 0), 0.5 + 3.0 * amount * picture.shape[0] / 480)
     flat = np.full(picture.shape, FOG_RGB, np.uint8)
-    return cv2.addWeighted(soft, 1.0 - 0.42 * amount, flat, 0.42 * amount, 0)
+    return bytes_of(cv2.addWeighted(soft, 1.0 - 0.42 * amount, flat, 0.42 * amount, 0))
 
 
-def _veiled(picture: Picture, veil: NDArray[np.uint8], least: float, more: float, colour: tuple[int, int, int]) -> Picture:
+def _veiled(
+    picture: Picture, veil: NDArray[np.uint8], least: float, more: float, colour: tuple[int, int, int]
+) -> Picture:
     """The picture behind a veil whose opacity is `least` + `more` times the veil's value."""
     opacity = cv2.convertScaleAbs(veil, alpha=more, beta=255 * least)
     kept = cv2.merge([255 - opacity] * 3)
     added = cv2.merge([cv2.convertScaleAbs(opacity, alpha=value / 255) for value in colour])
-    return cv2.add(cv2.multiply(picture, kept, scale=1 / 255), added)
+    return bytes_of(cv2.add(cv2.multiply(picture, kept, scale=1 / 255), added))
 
 
 def blur(picture: Picture, amount: float) -> Picture:
     """Out of focus; `amount` 0..1."""
-    return cv2.GaussianBlur(picture, (0, 0), (0.6 + 3.6 * amount) * picture.shape[0] / 480)
+    return bytes_of(cv2.GaussianBlur(picture, (0, 0), (0.6 + 3.6 * amount) * picture.shape[0] / 480))
 
 
 def smear(picture: Picture, motion_px: tuple[float, float]) -> Picture:
@@ -72,21 +74,21 @@ def smear(picture: Picture, motion_px: tuple[float, float]) -> Picture:
         return picture
     size = min(2 * int(length) + 1, 31)
     kernel = np.zeros((size, size), np.float32)
-    step = np.array(motion_px) / length * (size // 2)
-    middle = np.array([size // 2, size // 2])
-    cv2.line(kernel, np.round(middle - step).astype(int), np.round(middle + step).astype(int), 1.0, 1)
-    return cv2.filter2D(picture, -1, kernel / kernel.sum())
+    middle = size // 2
+    dx, dy = (round(middle * part / length) for part in motion_px)
+    cv2.line(kernel, (middle - dx, middle - dy), (middle + dx, middle + dy), 1.0, 1)
+    return bytes_of(cv2.filter2D(picture, -1, kernel / kernel.sum()))
 
 
 def exposed(picture: Picture, stops: float) -> Picture:
     """Brighter by a number of stops; what is over white is lost."""
-    return cv2.convertScaleAbs(picture, alpha=2.0**stops, beta=0)
+    return bytes_of(cv2.convertScaleAbs(picture, alpha=2.0**stops, beta=0))
 
 
 def colours(picture: Picture, hospital: Hospital) -> Picture:
     """The hospital's camera: saturation, white balance, gamma."""
     matrix, table = _grading(hospital)
-    return cv2.LUT(cv2.transform(picture, matrix), table)
+    return bytes_of(cv2.LUT(cv2.transform(picture, matrix), table))
 
 
 @lru_cache(maxsize=16)
@@ -102,7 +104,7 @@ def grain(picture: Picture, hospital: Hospital, timestamp_ms: int) -> Picture:
     """Sensor noise, one of a few fixed patterns chosen by the timestamp."""
     height, width = picture.shape[:2]
     pattern = _grain_tiles(hospital.grain, height, width)[(timestamp_ms * 7919 // 11) % GRAIN_TILES]
-    return cv2.addWeighted(picture, 1.0, pattern, 1.0, -128.0)
+    return bytes_of(cv2.addWeighted(picture, 1.0, pattern, 1.0, -128.0))
 
 
 @lru_cache(maxsize=8)

@@ -114,9 +114,9 @@ dissects with the bipolar alone, which is rare; the sampler takes either table w
 
 EVENTS_PER_FULL_PHASE: Final = {
     "adhesiolysis": 0.5,
-    "calot-triangle-dissection": 0.9,
+    "calot-triangle-dissection": 1.1,
     "clipping-and-cutting": 0.4,
-    "gallbladder-dissection": 1.1,
+    "gallbladder-dissection": 1.3,
 }
 """By hand: mean number of bleedings in a phase."""
 

@@ -80,7 +80,7 @@ def _entry(plan: OperationPlan, surgeon: Surgeon, span: InstrumentSpan) -> Point
     jitter = np.random.default_rng([plan.seed, 410, span.slot]).uniform(-9, 9)
     angle = np.deg2rad(PORT_ANGLES_DEG[span.slot] + jitter)
     side = -1.0 if surgeon.left_handed else 1.0
-    return PORT_DISTANCE * np.array([side * np.cos(angle), np.sin(angle)])
+    return xy(side * PORT_DISTANCE * np.cos(angle), PORT_DISTANCE * np.sin(angle))
 
 
 def working_place(
@@ -108,13 +108,13 @@ def working_place(
         "cleaning-and-coagulation": ((neck + fundus) / 2 + xy(0.05, 0.1), 0.28),
     }
     place, reach = work.get(phase, triangle)
-    return place + reach * swing
+    return np.asarray(place + reach * swing)
 
 
 def _retracting(phase: str, state: State, held: Point, body: Body) -> Point:
     """The retracting grasper holds the gallbladder while there is one, later the liver's edge or a port's side."""
     if phase in (*WALL_PHASES, "gallbladder-extraction"):
-        return PORTS[0] + xy(0.2, 0.35)
+        return xy(*PORTS[0]) + xy(0.2, 0.35)
     if phase == "drain-placement":
         return np.array(body.hilum) + xy(-0.55 + 0.3 * state.drain, -0.12)
     if phase == "gallbladder-packaging":

@@ -37,9 +37,7 @@ def plan_out_of_body(rng: np.random.Generator, duration_ms: int) -> tuple[EventS
     return tuple(EventSpan(start, end, "out-of-body") for start, end in _apart(spans))
 
 
-def plan_pauses(
-    rng: np.random.Generator, phases: tuple[PhaseSpan, ...], taken: Sequence[Span]
-) -> tuple[Span, ...]:
+def plan_pauses(rng: np.random.Generator, phases: tuple[PhaseSpan, ...], taken: Sequence[Span]) -> tuple[Span, ...]:
     """Stretches in which all instruments are taken out, never while clips are set or the wall is worked on."""
     duration_ms = phases[-1].end_ms
     blocked = [phase for phase in phases if phase.phase in (*WALL_PHASES, "clipping-and-cutting")]
@@ -101,8 +99,8 @@ def _clips(rng: np.random.Generator, instruments: tuple[InstrumentSpan, ...]) ->
     for span in instruments:
         if span.instrument != "clipper":
             continue
-        start, end = span.start_ms + 600, span.end_ms - 600
-        wanted = int(min(rng.integers(3, 6), (end - start) // (CLIP_CLOSING_MS + 100)))
+        start, end = span.start_ms + 400, span.end_ms - 400
+        wanted = min(int(rng.integers(3, 6)), (end - start) // (CLIP_CLOSING_MS + 100))
         for number in range(wanted):
             room = (end - start) / wanted
             at = int(start + number * room + rng.random() * (room - CLIP_CLOSING_MS))

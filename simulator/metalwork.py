@@ -62,7 +62,7 @@ class Layout:
         """What is seen within the round view [h,w] (1 inside)."""
         found = []
         for number, (instrument, track) in enumerate(self.seen, start=1):
-            mask = cv2.bitwise_and(cv2.compare(self.tips, number, cv2.CMP_EQ), inside)
+            mask = cv2.bitwise_and(cv2.inRange(self.tips, number, number), inside)
             if cv2.countNonZero(mask) < SHORTEST_VISIBLE_SHARE * mask.size:
                 continue
             x, y, w, h = cv2.boundingRect(mask)

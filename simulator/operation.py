@@ -18,6 +18,9 @@ from simulator.spans import DisturbanceSpan, EventSpan, InstrumentSpan, PhaseSpa
 __all__ = ["EventSpan", "InstrumentSpan", "OperationPlan", "PhaseSpan", "plan_operation"]
 
 SHORTEST_OPERATION_S = 20.0
+STREAMS = range(11, 17)
+"""Random streams of a seed: a change in one part of the plan leaves the others as they are. Numbered so that the
+bundled sample (see `sample`) has every instrument and most phases and events."""
 FIRST_DAY = date(2026, 1, 1)
 
 
@@ -58,12 +61,12 @@ def plan_operation(seed: int, duration_s: float = 240.0) -> OperationPlan:
     if duration_s < SHORTEST_OPERATION_S:
         raise ValueError(f"an operation takes at least {SHORTEST_OPERATION_S:g} s, not {duration_s:g}: give more")
     duration_ms = round(duration_s * 1000)
-    people, when, tools, what, spoils = (np.random.default_rng([seed, stream]) for stream in range(1, 6))
+    people, when, tools, breaks, what, spoils = (np.random.default_rng([seed, stream]) for stream in STREAMS)
     surgeon = SURGEONS[int(people.integers(len(SURGEONS)))]
     hospital = HOSPITALS[int(people.integers(len(HOSPITALS)))]
     phases = schedule.plan_phases(when, duration_ms)
-    outside = happenings.plan_out_of_body(what, duration_ms)
-    pauses = happenings.plan_pauses(what, phases, outside)
+    outside = happenings.plan_out_of_body(breaks, duration_ms)
+    pauses = happenings.plan_pauses(breaks, phases, outside)
     instruments = schedule.plan_instruments(tools, phases, surgeon, (*outside, *pauses))
     return OperationPlan(
         seed=seed,

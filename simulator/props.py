@@ -68,12 +68,11 @@ def _drain(picture: Picture, layout: Layout, body: Body, state: State, camera: C
         cv2.circle(picture, (int(x), int(y)), max(1, int(0.022 * camera.scale)), (86, 60, 56), -1, cv2.LINE_AA)
 
 
-def _shaded_tube(
-    picture: Picture, layout: Layout, camera: Camera, line: Points, width: float, colour: Colour
-) -> None:
+def _shaded_tube(picture: Picture, layout: Layout, camera: Camera, line: Points, width: float, colour: Colour) -> None:
     for share, light in ((1.0, 0.55), (0.78, 0.8), (0.5, 1.0), (0.2, 1.12)):
         shade = tuple(int(min(255, light * value)) for value in colour)
-        fill(picture, camera.to_px(tube(line - xy(0, 0.06 * (1 - share) * width), width * share)), (shade[0], shade[1], shade[2]))
+        outline = tube(line - xy(0, 0.06 * (1 - share) * width), width * share)
+        fill(picture, camera.to_px(outline), (shade[0], shade[1], shade[2]))
     layout.cover(camera.to_px(tube(line, width)), 0)
 
 
@@ -151,7 +150,8 @@ def _bag(
     fill(picture, rim, (150, 142, 140))
     cv2.polylines(picture, [fixed_point(rim)], True, (86, 110, 190), 3, cv2.LINE_AA, SUBPIXEL_BITS)
     for fold in (-0.55, -0.2, 0.15, 0.5):
-        line = curve(centre + xy(fold * size * mouth, -0.4 * size), centre + xy(fold * 0.8 * size, 0.8 * size), 0.08 * fold, 8)
+        top, bottom = xy(fold * size * mouth, -0.4 * size), xy(fold * 0.8 * size, 0.8 * size)
+        line = curve(centre + top, centre + bottom, 0.08 * fold, 8)
         pixels = fixed_point(camera.to_px(line))
         cv2.polylines(picture, [pixels], False, (178, 180, 182), 2, cv2.LINE_AA, SUBPIXEL_BITS)
     layout.cover(outline, number)

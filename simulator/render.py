@@ -24,7 +24,7 @@ from simulator.room import room
 from simulator.spans import active
 from simulator.textures import tiles
 from simulator.tissue import paint
-from simulator.view import Labels, Picture, camera_at, field_of_view
+from simulator.view import Labels, Picture, bytes_of, camera_at, field_of_view
 
 __all__ = ["InstrumentTruth", "SimulatedFrame", "render_frame"]
 
@@ -65,9 +65,9 @@ def render_frame(plan: OperationPlan, timestamp_ms: float, width: int = 640, hei
         truths: tuple[InstrumentTruth, ...] = ()
     else:
         seen, anatomy, truths = _inside(plan, hospital, timestamp_ms, (width, height), inside)
-    image = effects.grain(effects.colours(seen, hospital), hospital, round(timestamp_ms))
-    image = cv2.multiply(image, soft, scale=1 / 255)
-    return SimulatedFrame(image, plan.phase_at(timestamp_ms).phase, truths, anatomy, kinds)
+    recorded = effects.grain(effects.colours(seen, hospital), hospital, round(timestamp_ms))
+    image = cv2.multiply(recorded, soft, scale=1 / 255)
+    return SimulatedFrame(bytes_of(image), plan.phase_at(timestamp_ms).phase, truths, anatomy, kinds)
 
 
 def _inside(
@@ -82,7 +82,7 @@ def _inside(
     tissue = layers(plan, body, state, pull, timestamp_ms)
     shadows = [shadow(hand) for hand in tools]
     picture, anatomy = paint(tissue, tiles(plan.seed), camera, hospital, shadows, size)
-    picture = cv2.GaussianBlur(picture, (3, 3), 0)
+    picture = bytes_of(cv2.GaussianBlur(picture, (3, 3), 0))
     layout = Layout(size)
     draw_props(picture, layout, plan, body, state, camera, timestamp_ms)
     for hand in tools:

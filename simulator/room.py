@@ -11,7 +11,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from simulator.view import Picture, sway
+from simulator.view import Picture, bytes_of, sway
 
 CANVAS = (800, 600)
 GREENS = ((70, 130, 120), (60, 110, 150), (84, 140, 100), (70, 120, 165))
@@ -55,7 +55,7 @@ def _person(room: Picture, rng: np.random.Generator, x: float, y: float, size: f
         cv2.circle(room, eye, max(2, int(0.09 * size)), (40, 34, 34), -1, cv2.LINE_AA)
 
 
-def room(seed: int, timestamp_ms: int, width: int, height: int) -> Picture:
+def room(seed: int, timestamp_ms: float, width: int, height: int) -> Picture:
     """The room as the hand-held endoscope sees it at a moment, uint8 [height,width,3]."""
     canvas = _background(seed).copy()
     rng = np.random.default_rng([seed, 601])
@@ -68,7 +68,7 @@ def room(seed: int, timestamp_ms: int, width: int, height: int) -> Picture:
     cv2.ellipse(canvas, (CANVAS[0] // 2, 520), (520, 60), 0, 0, 360, drape, -1, cv2.LINE_AA)
     (dx, dy), (roll, zoom) = sway(seed, 620, timestamp_ms, 2.4), sway(seed, 621, timestamp_ms, 3.0)
     scale = height / CANVAS[1] * (1.15 + 0.15 * zoom)
-    matrix = cv2.getRotationMatrix2D((CANVAS[0] / 2, CANVAS[1] / 2), 14 * roll, scale)
+    matrix = np.asarray(cv2.getRotationMatrix2D((CANVAS[0] / 2, CANVAS[1] / 2), 14 * roll, scale), np.float64)
     matrix[:, 2] += (width / 2 - CANVAS[0] / 2 + 70 * dx * scale, height / 2 - CANVAS[1] / 2 + 40 * dy * scale)
     seen = cv2.warpAffine(canvas, matrix, (width, height), None, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
-    return cv2.GaussianBlur(seen, (0, 0), 2.6 * height / 480)
+    return bytes_of(cv2.GaussianBlur(seen, (0, 0), 2.6 * height / 480))

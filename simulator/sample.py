@@ -1,4 +1,7 @@
-"""The bundled sample operation: one fixed minute with every Cholec80 phase, rendered on demand.
+"""The bundled sample operation: one fixed minute, rendered on demand.
+
+It has the seven Cholec80 phases, trocar placement and port closure, all seven instruments, and clips, smoke, a
+bleeding, exchanges and an out-of-body view.
 
 Belongs here: the one sample that documents and first runs speak of. Does not belong here: anything with a choice.
 """

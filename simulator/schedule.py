@@ -37,8 +37,7 @@ def plan_phases(rng: np.random.Generator, duration_ms: int) -> tuple[PhaseSpan, 
     lengths = np.maximum([weight for _, weight in order], shortest)
     bounds = np.round(np.concatenate([[0], np.cumsum(lengths)]) / lengths.sum() * duration_ms).astype(int)
     return tuple(
-        PhaseSpan(int(start), int(end), phase)
-        for (phase, _), (start, end) in zip(order, pairwise(bounds), strict=True)
+        PhaseSpan(int(start), int(end), phase) for (phase, _), (start, end) in zip(order, pairwise(bounds), strict=True)
     )
 
 
@@ -77,9 +76,7 @@ def plan_instruments(
     return tuple(sorted(spans, key=lambda span: (span.start_ms, span.slot)))
 
 
-def _uses_in_phase(
-    rng: np.random.Generator, phase: PhaseSpan, surgeon: Surgeon
-) -> list[tuple[int, str, int, int]]:
+def _uses_in_phase(rng: np.random.Generator, phase: PhaseSpan, surgeon: Surgeon) -> list[tuple[int, str, int, int]]:
     """Uses (slot, instrument, start, end) within one phase."""
     sets: list[tuple[tuple[str, ...], int]] = []
     left = phase.duration_ms

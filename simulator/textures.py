@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.view import Field
+from simulator.view import Field, floats_of
 
 TILE_PX = 512
 TILE_UNITS = 2.0
@@ -49,7 +49,7 @@ def noise(rng: np.random.Generator, cells: int, octaves: int = 4, stretch: float
         grid = rng.random((max(2, int(columns / stretch)), columns), dtype=np.float32)
         total += cv2.resize(grid, (TILE_PX, TILE_PX), interpolation=cv2.INTER_CUBIC) * 0.5**octave
     low, high = np.percentile(total, (1, 99))
-    return np.clip((total - low) / (high - low), 0, 1).astype(np.float32)
+    return floats_of(np.clip((total - low) / (high - low), 0, 1))
 
 
 def lobules(rng: np.random.Generator, count: int) -> Field:
@@ -62,7 +62,7 @@ def lobules(rng: np.random.Generator, count: int) -> Field:
     inside = ((cells == right) & (cells == down)).astype(np.uint8)
     depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
     pillows = cv2.GaussianBlur(np.minimum(depth, 18.0) / 18.0, (0, 0), 4)
-    return np.sqrt(pillows).astype(np.float32)
+    return floats_of(np.sqrt(pillows))
 
 
 def capillaries(rng: np.random.Generator, roots: int, length: int, thick: int) -> Field:
@@ -86,7 +86,7 @@ def bent(rng: np.random.Generator, field: Field, reach_px: float) -> Field:
     """The field [512,512] pushed about by smooth noise of up to `reach_px`, so that straight lines bend."""
     y, x = np.mgrid[0:TILE_PX, 0:TILE_PX].astype(np.float32)
     to_x, to_y = (x + reach_px * (noise(rng, 9, 2) - 0.5) for _ in range(2))
-    return cv2.remap(field, to_x, to_y - x + y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return floats_of(cv2.remap(field, to_x, to_y - x + y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
 
 
 @lru_cache(maxsize=8)

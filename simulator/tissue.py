@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from simulator.anatomy import Layer
 from simulator.cast import Hospital
 from simulator.textures import TILE_PX, TILE_UNITS
-from simulator.view import SUBPIXEL_BITS, Camera, Field, Labels, Picture, Points, fixed_point
+from simulator.view import SUBPIXEL_BITS, Camera, Field, Labels, Picture, Points, bytes_of, fixed_point, floats_of
 
 COARSE = 2
 """Light is computed on every second pixel in each direction: relief is smooth."""
@@ -48,7 +48,7 @@ def paint(
     colour = cv2.multiply(surface[..., :3], cv2.merge([shade] * 3), dtype=cv2.CV_8U)
     picture = cv2.add(colour, cv2.merge([shine] * 3))
     labels = np.array([0, *(layer.label for layer in layers)] + [0] * (255 - len(layers)), np.uint8)
-    return picture, cv2.LUT(owner, labels)
+    return bytes_of(picture), bytes_of(cv2.LUT(owner, labels))
 
 
 def _surface(
@@ -58,7 +58,7 @@ def _surface(
     surface = np.zeros((*owner.shape, 4), np.uint8)
     units_per_texel = TILE_UNITS / TILE_PX
     for number, layer in enumerate(layers):
-        mask = cv2.compare(owner, number + 1, cv2.CMP_EQ)
+        mask = cv2.inRange(owner, number + 1, number + 1)
         x, y, w, h = cv2.boundingRect(mask)
         if w == 0:
             continue
@@ -97,7 +97,7 @@ def _light(
     shine = cv2.pow(mirrored, SHARPNESS) * gloss * occlusion * SHINE
     shine = np.clip(shine - 0.2 * SHINE, 0, 255).astype(np.uint8)
     full = (width, height)
-    return cv2.resize(shade, full), cv2.resize(shine, full)
+    return floats_of(cv2.resize(shade, full)), bytes_of(cv2.resize(shine, full))
 
 
 def _form(
@@ -120,7 +120,7 @@ def _form(
         cv2.copyTo(dome.astype(np.float32), own, form[cut])
         brightness[cut][own > 0] = layer.brightness
         gloss[cut][own > 0] = layer.gloss
-    return cv2.GaussianBlur(form, (0, 0), 2.0), cv2.GaussianBlur(brightness, (0, 0), 2), gloss
+    return floats_of(cv2.GaussianBlur(form, (0, 0), 2.0)), floats_of(cv2.GaussianBlur(brightness, (0, 0), 2)), gloss
 
 
 @lru_cache(maxsize=16)

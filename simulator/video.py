@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 
 from simulator.operation import OperationPlan
 from simulator.render import render_frame
@@ -54,6 +55,7 @@ def write_video(
 
     Raises:
         av.error.FFmpegError: The codec is unknown to this FFmpeg or does not take this size.
+        ValueError: The codec does not encode video.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +68,8 @@ def write_video(
     try:
         with av.open(str(unfinished), "w") as container:
             stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
+            if not isinstance(stream, VideoStream):
+                raise ValueError(f"{codec} does not encode video: name a video encoder of FFmpeg, libx264 say")
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.time_base = stream.codec_context.time_base = TIME_BASE
             for number, time in enumerate(times):

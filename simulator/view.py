@@ -51,6 +51,16 @@ PANNING_MS = 1600.0
 """Time the camera takes from one shot to the next."""
 
 
+def bytes_of(array: object) -> NDArray[np.uint8]:
+    """The array as bytes, not copied: OpenCV's type hints promise less than its functions return."""
+    return np.asarray(array, dtype=np.uint8)
+
+
+def floats_of(array: object) -> NDArray[np.float32]:
+    """The array as float32, not copied when it is one."""
+    return np.asarray(array, dtype=np.float32)
+
+
 def xy(x: float, y: float) -> Point:
     """A point or an offset."""
     return np.array([x, y])

@@ -1,0 +1,339 @@
+"""The simulator: plans follow the statistics of real operations, pictures are reproducible and agree with their truth.
+
+Belongs here: plans, pictures, truth, files, the command line. Does not belong here: models trained on them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.fit import order_rates, read_runs, relative_durations
+from simulator.operation import OperationPlan, plan_operation
+from simulator.render import SimulatedFrame, render_frame
+from simulator.sample import sample_plan
+from simulator.spans import active
+from simulator.video import frame_times, write_video
+from simulator.vocabulary import ANATOMY, CHOLEC80_PHASES, EVENTS, INSTRUMENTS, PHASES, WALL_PHASES, anatomy_id
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SIZE = (320, 240)
+
+
+def frames_of(plan: OperationPlan, step_ms: int) -> list[tuple[int, SimulatedFrame]]:
+    return [(at, render_frame(plan, at, *SIZE)) for at in range(0, plan.duration_ms, step_ms)]
+
+
+@pytest.fixture(scope="module")
+def plan() -> OperationPlan:
+    return plan_operation(1)
+
+
+@pytest.fixture(scope="module")
+def frames(plan: OperationPlan) -> list[tuple[int, SimulatedFrame]]:
+    return frames_of(plan, 2000)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), duration_s=st.sampled_from([20.0, 60.0, 240.0, 2520.0]))
+def test_a_plan_covers_its_duration_and_keeps_its_promises(seed: int, duration_s: float) -> None:
+    made = plan_operation(seed, duration_s)
+    assert made == plan_operation(seed, duration_s)
+    assert made.phases[0].start_ms == 0
+    assert made.phases[-1].end_ms == made.duration_ms == round(duration_s * 1000)
+    assert all(before.end_ms == after.start_ms for before, after in pairwise(made.phases))
+    assert all(span.duration_ms > 0 and span.phase in PHASES for span in made.phases)
+    assert len({span.track for span in made.instruments}) == len(made.instruments)
+    for span in (*made.instruments, *made.events, *made.disturbances):
+        assert 0 <= span.start_ms < span.end_ms <= made.duration_ms
+    for slot in range(3):
+        own = [span for span in made.instruments if span.slot == slot]
+        assert all(before.end_ms <= after.start_ms for before, after in pairwise(own))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_events_agree_with_instruments(seed: int) -> None:
+    made = plan_operation(seed)
+    assert {span.instrument for span in made.instruments} <= set(INSTRUMENTS)
+    assert {event.kind for event in made.events} <= set(EVENTS)
+    for event in made.events:
+        middle = (event.start_ms + event.end_ms) / 2
+        in_use = {span.instrument for span in active(made.instruments, middle)}
+        if event.kind in ("idle", "out-of-body"):
+            assert not in_use
+        if event.kind == "idle":
+            assert made.phase_at(middle).phase not in WALL_PHASES
+        if event.kind == "clip-applied":
+            assert "clipper" in in_use
+        if event.kind == "smoke":
+            assert in_use & {"hook", "bipolar"}
+
+
+def test_a_plan_that_is_too_short_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 20 s"):
+        plan_operation(0, 5.0)
+
+
+def kolmogorov_smirnov_p(one: np.ndarray, other: np.ndarray) -> float:
+    """Two-sample p-value from the asymptotic distribution (Smirnov 1948), with Stephens' small-sample correction."""
+    everything = np.sort(np.concatenate([one, other]))
+    below = [np.searchsorted(np.sort(sample), everything, side="right") / len(sample) for sample in (one, other)]
+    distance = np.abs(below[0] - below[1]).max()
+    root = np.sqrt(len(one) * len(other) / (len(one) + len(other)))
+    scaled = (root + 0.12 + 0.11 / root) * distance
+    terms = np.arange(1, 101)
+    return float(np.clip(2 * np.sum((-1.0) ** (terms - 1) * np.exp(-2 * terms**2 * scaled**2)), 0, 1))
+
+
+def simulated_runs(count: int) -> list[list[tuple[int, int]]]:
+    """Simulated operations as runs (Cholec80 phase, milliseconds), the four extra phases left out."""
+    return [
+        [
+            (CHOLEC80_PHASES.index(span.phase), span.duration_ms)
+            for span in plan_operation(seed).phases
+            if span.phase in CHOLEC80_PHASES
+        ]
+        for seed in range(count)
+    ]
+
+
+def test_phase_durations_and_order_follow_real_operations(shared_data: Path) -> None:
+    real = read_runs(shared_data / "surgery" / "cholec80_phases" / "ground_truth")
+    simulated = simulated_runs(400)
+    expected, made = relative_durations(real), relative_durations(simulated)
+    p_values = {CHOLEC80_PHASES[phase]: kolmogorov_smirnov_p(expected[phase], made[phase]) for phase in expected}
+    assert min(p_values.values()) > 0.05, p_values
+    for name, rate in order_rates(real).items():
+        assert order_rates(simulated)[name] == pytest.approx(rate, abs=0.10), name
+
+
+def test_the_test_of_durations_tells_wrong_ones_apart(shared_data: Path) -> None:
+    real = relative_durations(read_runs(shared_data / "surgery" / "cholec80_phases" / "ground_truth"))
+    made = relative_durations(simulated_runs(400))
+    clipping, triangle = CHOLEC80_PHASES.index("clipping-and-cutting"), 1
+    assert kolmogorov_smirnov_p(real[clipping], 2 * made[clipping]) < 0.05
+    assert kolmogorov_smirnov_p(real[triangle], made[clipping]) < 0.001
+
+
+def test_pictures_do_not_depend_on_the_order_in_which_they_are_drawn(plan: OperationPlan) -> None:
+    moments = [200_000, 40, 95_123, 60_000, 118_700, 24_500]
+    forth = [render_frame(plan, at, *SIZE) for at in moments]
+    back = [render_frame(plan_operation(1), at, *SIZE) for at in reversed(moments)]
+    for one, other in zip(forth, reversed(back), strict=True):
+        assert one.image.tobytes() == other.image.tobytes()
+        assert one.anatomy.tobytes() == other.anatomy.tobytes()
+        assert (one.phase, one.instruments, one.events) == (other.phase, other.instruments, other.events)
+
+
+def test_pictures_are_the_same_in_another_process(plan: OperationPlan) -> None:
+    code = (
+        "import hashlib; from simulator.operation import plan_operation; from simulator.render import render_frame;"
+        "print(hashlib.sha256(render_frame(plan_operation(1), 95_123, 320, 240).image.tobytes()).hexdigest())"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert runs[0].stdout == runs[1].stdout != ""
+
+
+def test_another_seed_looks_different() -> None:
+    one, other = (render_frame(plan_operation(seed), 100_000, *SIZE).image.astype(int) for seed in (1, 2))
+    assert np.abs(one - other).mean() > 5
+
+
+def test_pictures_and_truth_have_the_promised_form(frames: list[tuple[int, SimulatedFrame]]) -> None:
+    for _, frame in frames:
+        assert frame.image.shape == (SIZE[1], SIZE[0], 3)
+        assert frame.image.dtype == frame.anatomy.dtype == np.uint8
+        assert frame.anatomy.shape == (SIZE[1], SIZE[0])
+        assert frame.anatomy.max() <= len(ANATOMY)
+        for seen in frame.instruments:
+            x_min, y_min, x_max, y_max = seen.box_px
+            assert 0 <= x_min < x_max <= SIZE[0]
+            assert 0 <= y_min < y_max <= SIZE[1]
+
+
+def test_phase_and_instruments_of_pictures_agree_with_the_plan(
+    plan: OperationPlan, frames: list[tuple[int, SimulatedFrame]]
+) -> None:
+    seen_tracks = set()
+    for at, frame in frames:
+        assert frame.phase == plan.phase_at(at).phase
+        in_use = {span.track: span.instrument for span in active(plan.instruments, at)}
+        assert all(in_use[seen.track] == seen.instrument for seen in frame.instruments)
+        seen_tracks |= {seen.track for seen in frame.instruments}
+    long_enough = {span.track for span in plan.instruments if span.duration_ms > 6000}
+    assert len(long_enough - seen_tracks) <= len(long_enough) // 4
+
+
+def test_boxes_are_where_the_instrument_is_drawn() -> None:
+    """The picture with an instrument and the same without it differ inside of its box, tightly."""
+    from dataclasses import replace
+
+    checked = 0
+    for seed in range(8):
+        full = plan_operation(seed)
+        bare = replace(full, disturbances=(), events=())
+        for span in full.instruments:
+            at = (span.start_ms + span.end_ms) // 2
+            if span.instrument in ("grasper", "specimen-bag"):
+                continue
+            frame = render_frame(bare, at, *SIZE)
+            mine = [seen for seen in frame.instruments if seen.track == span.track]
+            without = replace(bare, instruments=tuple(other for other in full.instruments if other != span))
+            if not mine or len(frame.instruments) != 1:
+                continue
+            changed = np.abs(frame.image.astype(int) - render_frame(without, at, *SIZE).image).max(axis=2) > 40
+            x_min, y_min, x_max, y_max = mine[0].box_px
+            box = changed[y_min:y_max, x_min:x_max]
+            assert box.any(axis=0).mean() > 0.85, (seed, span)
+            assert box.any(axis=1).mean() > 0.85, (seed, span)
+            checked += 1
+    assert checked > 20
+
+
+def test_anatomy_is_hidden_outside_of_the_view_and_under_instruments(frames: list[tuple[int, SimulatedFrame]]) -> None:
+    for _, frame in frames:
+        dark = cv2.blur(frame.image.max(axis=2), (9, 9)) < 3
+        assert (frame.anatomy[dark] == 0).mean() > 0.98 or not dark.any()
+        if "out-of-body" in frame.events:
+            assert frame.anatomy.max() == 0
+            assert not frame.instruments
+
+
+def test_colours_fit_the_anatomy() -> None:
+    """Over several operations: fat is yellower than liver, liver darker than gallbladder, blood the reddest."""
+    means: dict[str, list[np.ndarray]] = {name: [] for name in ANATOMY}
+    for seed in range(6):
+        for _, frame in frames_of(plan_operation(seed), 12_000):
+            if frame.events:
+                continue
+            for name in ANATOMY:
+                pixels = frame.image[frame.anatomy == anatomy_id(name)]
+                if len(pixels) > 200:
+                    means[name].append(pixels.mean(axis=0))
+    colour = {name: np.mean(values, axis=0) for name, values in means.items() if values}
+    assert set(colour) >= set(ANATOMY) - {"blood"}
+    red_to_blue = {name: value[0] / value[2] for name, value in colour.items()}
+    assert red_to_blue["fat"] > red_to_blue["gallbladder"]
+    assert colour["fat"][1] > colour["liver"][1]
+    assert colour["liver"].sum() < colour["gallbladder"].sum()
+
+
+def test_masks_deform_when_the_gallbladder_is_pulled() -> None:
+    from simulator.body import body_of, gallbladder_axis
+    from simulator.progress import state_at
+
+    operation = plan_operation(1)
+    state, body = state_at(operation, 60_000), body_of(1)
+    still, pulled = (gallbladder_axis(body, state, np.array(pull)) for pull in ((0.0, 0.0), (-0.2, -0.1)))
+    moved = np.linalg.norm(pulled - still, axis=1)
+    assert moved[2] == pytest.approx(np.hypot(0.2, 0.1), rel=0.05)
+    assert moved[-1] < 0.3 * moved[2]
+
+
+def darkest_tissue(frame: SimulatedFrame) -> float:
+    """The brightness below which the darkest twentieth of the tissue lies: a veil lifts it."""
+    return float(np.percentile(frame.image.mean(axis=2)[frame.anatomy > 0], 5))
+
+
+def test_smoke_bleeding_and_out_of_body_are_seen() -> None:
+    differences: dict[str, list[float]] = {"smoke": [], "bleeding": []}
+    blood = anatomy_id("blood")
+    for seed in range(12):
+        operation = plan_operation(seed)
+        for event in operation.events:
+            middle = (event.start_ms + event.end_ms) // 2
+            frame = render_frame(operation, middle, *SIZE)
+            if "out-of-body" in frame.events or event.kind not in differences:
+                continue
+            earlier = render_frame(operation, max(0, event.start_ms - 40), *SIZE)
+            if event.kind == "smoke":
+                differences["smoke"].append(darkest_tissue(frame) - darkest_tissue(earlier))
+            else:
+                areas = [int((seen.anatomy == blood).sum()) for seen in (frame, earlier)]
+                differences["bleeding"].append(areas[0] - areas[1])
+    assert np.median(differences["smoke"]) > 20
+    assert np.mean(np.array(differences["bleeding"]) > 100) > 0.8
+
+
+def test_moments_outside_and_tiny_pictures_are_refused(plan: OperationPlan) -> None:
+    with pytest.raises(ValueError, match="not in an operation"):
+        render_frame(plan, plan.duration_ms)
+    with pytest.raises(ValueError, match="too small"):
+        render_frame(plan, 0, 16, 16)
+
+
+@pytest.mark.parametrize(("codec", "decoded"), [("libx264", "h264"), ("libx265", "hevc"), ("libsvtav1", "av1")])
+def test_videos_decode_with_the_right_rate_and_count(tmp_path: Path, codec: str, decoded: str) -> None:
+    operation = plan_operation(3, 20.0)
+    path = tmp_path / "film.mp4"
+    assert write_video(operation, path, fps=2.0, width=160, height=120, codec=codec) == 40
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name.replace("lib", "").replace("dav1d", "av1"), stream.width) == (decoded, 160)
+        assert float(stream.average_rate) == pytest.approx(2.0, rel=0.01)
+        times = [frame.time for frame in container.decode(stream)]
+    assert times == pytest.approx([number / 2 for number in range(40)])
+    assert [file.name for file in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_variable_rate_keeps_true_times(tmp_path: Path) -> None:
+    operation = plan_operation(3, 20.0)
+    path = tmp_path / "film.mp4"
+    count = write_video(operation, path, fps=5.0, width=160, height=120, vfr=True)
+    with av.open(str(path)) as container:
+        times = [frame.time for frame in container.decode(video=0)]
+    assert 50 < count == len(times) < 100
+    assert times == pytest.approx([float(time) for time in frame_times(operation, 5.0, vfr=True)], abs=1e-3)
+    assert len(set(np.diff(times).round(3))) > 1
+
+
+def test_a_failed_recording_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(av.error.FFmpegError):
+        write_video(plan_operation(3, 20.0), tmp_path / "film.mp4", fps=1.0, width=161, height=121)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_line_makes_videos_sidecars_and_truth(tmp_path: Path) -> None:
+    words = ["--count", "2", "--seed", "5", "--duration-s", "20", "--fps", "1", "--width", "160", "--height", "120"]
+    command = [sys.executable, "-m", "simulator", *words, "--truth-fps", "0.2", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "operation_002" in done.stdout
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"operation_001.mp4", "operation_001.json", "operation_002.mp4", "operation_002.json", "truth"}
+    card = json.loads((tmp_path / "operation_002.json").read_text())
+    assert set(card) == {"operation_id", "operation_type", "surgeon", "department", "date"}
+    truth = tmp_path / "truth" / "operation_002"
+    operation = plan_operation(6, 20.0)
+    with (truth / "phases.csv").open() as file:
+        rows = [(int(row["start_ms"]), int(row["end_ms"]), row["phase"]) for row in csv.DictReader(file)]
+    assert rows == [(span.start_ms, span.end_ms, span.phase) for span in operation.phases]
+    mask = cv2.imread(str(truth / "anatomy" / "00005000.png"), cv2.IMREAD_GRAYSCALE)
+    assert mask.tobytes() == render_frame(operation, 5000, 160, 120).anatomy.tobytes()
+    assert {path.name for path in truth.iterdir()} == {
+        "phases.csv", "instruments.csv", "events.csv", "operation.json", "boxes.csv", "anatomy",
+    }  # fmt: skip
+
+
+def test_the_sample_shows_most_of_an_operation_in_a_minute() -> None:
+    sample = sample_plan()
+    assert (sample.seed, sample.duration_ms) == (2026, 60_000)
+    assert {span.phase for span in sample.phases} >= {*CHOLEC80_PHASES, "trocar-placement", "port-closure"}
+    assert {span.instrument for span in sample.instruments} == set(INSTRUMENTS)
+    happened = {event.kind for event in sample.events}
+    assert happened >= {"clip-applied", "bleeding", "smoke", "instrument-exchange", "out-of-body"}
