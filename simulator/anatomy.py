@@ -149,14 +149,14 @@ def _pedicle(body: Body, state: State, axis: Points) -> Iterator[Layer]:
     """Vein, artery and cystic duct below the neck, with the web of connective tissue that hides them first."""
     neck, hilum = np.array(body.neck), np.array(body.hilum)
     vein = curve(hilum + xy(-0.75, -0.02), hilum + xy(0.45, 0.06), -0.10)
-    yield Layer("vein", anatomy_id("hepatic-vessels"), tube(vein, 0.11), 0.05, 0.04, 0.85)
+    yield Layer("vein", anatomy_id("hepatic-vessels"), smooth(tube(vein, 0.11), 2), 0.05, 0.04, 0.85)
     for material, label, start, end, width, bend in (
         ("artery", "hepatic-vessels", axis[0] + xy(-0.07, 0.02), hilum + xy(-0.30, -0.02), 0.040, -0.10),
         ("duct", "connective-tissue", axis[0], hilum, 0.074, 0.10),
     ):
         pieces = _divided(start, end, neck + (hilum - neck) * 0.4, bend, state.cut)
         for piece in pieces if state.bagged < PACKED else pieces[-1:]:
-            yield Layer(material, anatomy_id(label), tube(piece, width), 0.45 * width, 0.03, 1.02, gloss=1.4)
+            yield Layer(material, anatomy_id(label), smooth(tube(piece, width), 1), 0.45 * width, 0.03, 1.02, gloss=1.4)
     web = 0.30 * (1.0 - 0.72 * smoothstep(state.dissected)) * (1.0 - 0.4 * state.cut)
     centre = neck + (hilum - neck) * 0.32 + xy(0.02, -0.02)
     yield Layer("connective", anatomy_id("connective-tissue"), splat(centre, web, body.lumps), 0.08, 0.06, 1.0)

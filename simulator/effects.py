@@ -42,7 +42,7 @@ def smoke(picture: Picture, seed: int, amount: float, timestamp_ms: float) -> Pi
     drift = np.array([[width / 400, 0, -0.02 * timestamp_ms], [0, width / 400, -0.035 * timestamp_ms]], np.float64)
     drift[:, 2] *= width / 640
     veil = cv2.warpAffine(_clouds(seed), drift, (width, height), None, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
-    return _veiled(picture, bytes_of(veil), 0.30 * amount, 0.62 * amount, SMOKE_RGB)
+    return _veiled(picture, bytes_of(veil), 0.24 * amount, 0.50 * amount, SMOKE_RGB)
 
 
 def fog(picture: Picture, amount: float) -> Picture:

@@ -103,7 +103,7 @@ def _light(
 def _form(
     layers: list[Layer], outlines: list[Points], camera: Camera, small: tuple[int, int]
 ) -> tuple[Field, Field, Field]:
-    """Height in scene units, brightness and gloss [h,w] at the coarse size: each layer a dome over its outline."""
+    """Height in scene units, brightness and gloss [h,w] at the coarse size: each layer a dome on what it covers."""
     form, brightness, gloss = (np.zeros((small[1], small[0]), np.float32) for _ in range(3))
     for layer, outline in zip(layers, outlines, strict=True):
         mask = np.zeros((small[1], small[0]), np.uint8)
@@ -116,7 +116,8 @@ def _form(
         inward = cv2.distanceTransform(cv2.copyMakeBorder(own, 1, 1, 1, 1, cv2.BORDER_REPLICATE), cv2.DIST_L2, 3)
         inward = inward[1:-1, 1:-1] * (COARSE / (camera.scale * layer.rounding))
         rim = 1.0 - np.minimum(inward, 1.0)
-        dome = (1.0 - rim * rim) * layer.bulge
+        below = cv2.mean(form[cut], own)[0]
+        dome = below + (1.0 - rim * rim) * layer.bulge
         cv2.copyTo(dome.astype(np.float32), own, form[cut])
         brightness[cut][own > 0] = layer.brightness
         gloss[cut][own > 0] = layer.gloss
