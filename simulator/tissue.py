@@ -6,6 +6,7 @@ the camera (`effects`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -19,6 +20,8 @@ from simulator.view import SUBPIXEL_BITS, Camera, Field, Labels, Picture, Points
 
 COARSE = 2
 """Light is computed on every second pixel in each direction: relief is smooth."""
+FINEST_HEIGHT = 576
+"""Tissue of larger pictures is painted at this height and enlarged; its class ids are drawn at full size."""
 LIGHT_HEIGHT = 1.5
 """Distance of optics and light from the scene, in half picture heights."""
 AMBIENT, DIFFUSE, SHINE, SHARPNESS = 0.26, 0.92, 185.0, 56
@@ -38,17 +41,36 @@ def paint(
 
     `shadows` are outlines in pixels of what stands between light and tissue.
     """
-    width, height = size
+    share = min(1.0, FINEST_HEIGHT / size[1])
+    if share < 1.0:
+        small = (round(size[0] * share), round(size[1] * share))
+        nearer = replace(
+            camera, scale=camera.scale * share, centre_px=(share * camera.centre_px[0], share * camera.centre_px[1])
+        )
+        enlarged, _ = paint(layers, tiles, nearer, hospital, [share * shadow for shadow in shadows], small)
+        return bytes_of(cv2.resize(enlarged, size)), _classes(layers, _owners(layers, camera, size))
     outlines = [camera.to_px(layer.outline) for layer in layers]
-    owner = np.zeros((height, width), np.uint8)
-    for number, outline in enumerate(outlines):
-        cv2.fillPoly(owner, [fixed_point(outline)], number + 1, cv2.LINE_8, SUBPIXEL_BITS)
+    owner = _owners(layers, camera, size)
     surface = _surface(layers, tiles, camera, owner)
     shade, shine = _light(layers, outlines, owner, surface[..., 3], camera, hospital, shadows)
     colour = cv2.multiply(surface[..., :3], cv2.merge([shade] * 3), dtype=cv2.CV_8U)
     picture = cv2.add(colour, cv2.merge([shine] * 3))
-    labels = np.array([0, *(layer.label for layer in layers)] + [0] * (255 - len(layers)), np.uint8)
-    return bytes_of(picture), bytes_of(cv2.LUT(owner, labels))
+    return bytes_of(picture), _classes(layers, owner)
+
+
+def _owners(layers: list[Layer], camera: Camera, size: tuple[int, int]) -> Labels:
+    """Which layer is foremost at each pixel [h,w]: its place in the list plus one."""
+    owner = np.zeros((size[1], size[0]), np.uint8)
+    for number, layer in enumerate(layers, start=1):
+        cv2.fillPoly(owner, [fixed_point(camera.to_px(layer.outline))], number, cv2.LINE_8, SUBPIXEL_BITS)
+    return owner
+
+
+def _classes(layers: list[Layer], owner: Labels) -> Labels:
+    """Class ids [h,w] from the foremost layers."""
+    table = np.zeros(256, np.uint8)
+    table[1 : len(layers) + 1] = [layer.label for layer in layers]
+    return bytes_of(cv2.LUT(owner, table))
 
 
 def _surface(

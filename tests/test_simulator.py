@@ -9,6 +9,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,8 +20,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.body import body_of, gallbladder_axis
 from simulator.fit import order_rates, read_runs, relative_durations
 from simulator.operation import OperationPlan, plan_operation
+from simulator.progress import state_at
 from simulator.render import SimulatedFrame, render_frame
 from simulator.sample import sample_plan
 from simulator.spans import active
@@ -139,7 +142,8 @@ def test_pictures_do_not_depend_on_the_order_in_which_they_are_drawn(plan: Opera
 
 def test_pictures_are_the_same_in_another_process(plan: OperationPlan) -> None:
     code = (
-        "import hashlib; from simulator.operation import plan_operation; from simulator.render import render_frame;"
+        "import hashlib; from simulator.operation import plan_operation; from simulator.progress import state_at
+from simulator.render import render_frame;"
         "print(hashlib.sha256(render_frame(plan_operation(1), 95_123, 320, 240).image.tobytes()).hexdigest())"
     )
     runs = [
@@ -179,10 +183,9 @@ def test_phase_and_instruments_of_pictures_agree_with_the_plan(
     assert len(long_enough - seen_tracks) <= len(long_enough) // 4
 
 
+@pytest.mark.slow
 def test_boxes_are_where_the_instrument_is_drawn() -> None:
     """The picture with an instrument and the same without it differ inside of its box, tightly."""
-    from dataclasses import replace
-
     checked = 0
     for seed in range(8):
         full = plan_operation(seed)
@@ -214,6 +217,7 @@ def test_anatomy_is_hidden_outside_of_the_view_and_under_instruments(frames: lis
             assert not frame.instruments
 
 
+@pytest.mark.slow
 def test_colours_fit_the_anatomy() -> None:
     """Over several operations: fat is yellower than liver, liver darker than gallbladder, blood the reddest."""
     means: dict[str, list[np.ndarray]] = {name: [] for name in ANATOMY}
@@ -234,9 +238,6 @@ def test_colours_fit_the_anatomy() -> None:
 
 
 def test_masks_deform_when_the_gallbladder_is_pulled() -> None:
-    from simulator.body import body_of, gallbladder_axis
-    from simulator.progress import state_at
-
     operation = plan_operation(1)
     state, body = state_at(operation, 60_000), body_of(1)
     still, pulled = (gallbladder_axis(body, state, np.array(pull)) for pull in ((0.0, 0.0), (-0.2, -0.1)))
@@ -245,11 +246,25 @@ def test_masks_deform_when_the_gallbladder_is_pulled() -> None:
     assert moved[-1] < 0.3 * moved[2]
 
 
+def test_sizes_agree(plan: OperationPlan) -> None:
+    """A larger picture shows the same: classes agree but at edges, boxes scale."""
+    for at in (30_000, 95_000, 160_000):
+        small, large = render_frame(plan, at, 320, 240), render_frame(plan, at, 1600, 1200)
+        shrunk = cv2.resize(large.anatomy, (320, 240), interpolation=cv2.INTER_NEAREST)
+        assert (shrunk == small.anatomy).mean() > 0.97
+        assert [seen.track for seen in small.instruments] == [seen.track for seen in large.instruments]
+        for one, other in zip(small.instruments, large.instruments, strict=True):
+            assert np.abs(np.array(one.box_px) - np.array(other.box_px) / 5).max() <= 2
+        mean = cv2.resize(large.image, (320, 240), interpolation=cv2.INTER_AREA).astype(int) - small.image
+        assert np.abs(mean).mean() < 8
+
+
 def darkest_tissue(frame: SimulatedFrame) -> float:
     """The brightness below which the darkest twentieth of the tissue lies: a veil lifts it."""
     return float(np.percentile(frame.image.mean(axis=2)[frame.anatomy > 0], 5))
 
 
+@pytest.mark.slow
 def test_smoke_bleeding_and_out_of_body_are_seen() -> None:
     differences: dict[str, list[float]] = {"smoke": [], "bleeding": []}
     blood = anatomy_id("blood")
