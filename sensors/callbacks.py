@@ -77,8 +77,8 @@ def videos_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
     start, end = (run.tags.get(tag) for tag in RANGE_TAGS)
     if start is None or end is None:
         return []
-    span = dg.PartitionKeyRange(start, end)
-    return list(video_ids.get_partition_keys_in_range(span, dynamic_partitions_store=instance))
+    keys = list(instance.get_dynamic_partitions(str(video_ids.name)))
+    return keys[keys.index(start) : keys.index(end) + 1] if {start, end} <= set(keys) else []
 
 
 def error_of(run: dg.DagsterRun, video_id: str, board: ProgressBoard) -> str | None:

@@ -63,7 +63,7 @@ class _Look:
         """Lists of parts come first: their files are not videos of their own."""
         unnamable = [file for file in self._files if not _is_text(file.name)]
         sidecars = [file for file in self._files if file.ending == SIDECAR_ENDING]
-        lists = [file for file in sidecars if self._listed_parts(file)]
+        lists = [file for file in sidecars if self._list_of_parts(file)]
         steps = (
             (unnamable, self._unnamable),
             (lists, self._recording_in_parts),
@@ -80,18 +80,17 @@ class _Look:
         since_s = {file.key: file.since_s for file in self._files}
         return sorted(made, key=lambda decision: min(since_s[key] for key in decision.keys))
 
-    def _listed_parts(self, file: WatchedFile) -> tuple[str, ...]:
+    def _list_of_parts(self, file: WatchedFile) -> Sidecar | None:
         said = self._sidecars.get(file.key)
-        return (said.parts or ()) if isinstance(said, Sidecar) else ()
+        return said if isinstance(said, Sidecar) and said.parts else None
 
     def _unnamable(self, file: WatchedFile) -> Decision:
         return self._refuse([file], "The file's name is not text in UTF-8. Rename the file and upload it again.")
 
     def _recording_in_parts(self, file: WatchedFile) -> Decision:
-        said = self._sidecars[file.key]
-        names = self._listed_parts(file)
+        said = self._list_of_parts(file)
         by_name = {video.name: video for video in self._videos}
-        found = [by_name.get(name) for name in names]
+        found = [by_name.get(name) for name in (said and said.parts) or ()]
         present = [video for video in found if video]
         mine = [video for video in present if not video.taken and video.key not in self._held]
         if len(mine) < len(present):

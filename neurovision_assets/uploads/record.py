@@ -92,8 +92,11 @@ class UploadRecord(BaseModel):
 
     @property
     def run_key(self) -> str:
-        """What Dagster remembers so that an upload starts one run."""
-        return f"{self.video_id}:{self.fingerprint}"
+        """What Dagster remembers so that an upload starts one run.
+
+        Dagster never forgets a run key; with the time of registration in it, an upload that was erased can come again.
+        """
+        return f"{self.video_id}:{self.fingerprint}:{self.received_at:%Y%m%dT%H%M%S}"
 
     @property
     def size_bytes(self) -> int:

@@ -98,7 +98,8 @@ def _checked_patient(patient_id: SecretStr) -> SecretStr:
 
 
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]*$"
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_CONTROL_CHARACTERS)]
+SingleLine = Annotated[str, StringConstraints(pattern=NO_CONTROL_CHARACTERS)]
+Line = Annotated[SingleLine, StringConstraints(min_length=1, max_length=200)]
 Part = Annotated[str, StringConstraints(max_length=255, pattern=NO_CONTROL_CHARACTERS), AfterValidator(_checked_part)]
 
 
@@ -133,7 +134,7 @@ class Sidecar(BaseModel):
         Literal["normal", "high"] | Annotated[StrictInt, Field(ge=-1000, le=1000)], BeforeValidator(_no_bool)
     ] = "normal"
     callback_url: HttpUrl | None = None
-    title: Annotated[Line, AfterValidator(_checked_title)] | None = None
+    title: Annotated[SingleLine, AfterValidator(_checked_title)] | None = None
     description: (
         Annotated[str, StringConstraints(max_length=5000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")] | None
     ) = None
