@@ -142,8 +142,7 @@ def test_pictures_do_not_depend_on_the_order_in_which_they_are_drawn(plan: Opera
 
 def test_pictures_are_the_same_in_another_process(plan: OperationPlan) -> None:
     code = (
-        "import hashlib; from simulator.operation import plan_operation; from simulator.progress import state_at
-from simulator.render import render_frame;"
+        "import hashlib; from simulator.operation import plan_operation; from simulator.render import render_frame;"
         "print(hashlib.sha256(render_frame(plan_operation(1), 95_123, 320, 240).image.tobytes()).hexdigest())"
     )
     runs = [
