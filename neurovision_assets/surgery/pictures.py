@@ -114,7 +114,7 @@ def _decode(jpeg: pa.Buffer | None, reduction: int) -> Image | None:
         8: cv2.IMREAD_REDUCED_COLOR_8,
     }
     picture = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), flags[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
-    return None if picture is None else np.ascontiguousarray(picture[:, :, ::-1], dtype=np.uint8)
+    return None if picture is None else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def _all_decoded(frames: npt.NDArray[np.int32], images: list[Image | None]) -> Images:

@@ -1,0 +1,90 @@
+"""Events that show as a signal above its usual level: bleeding, smoke, views from outside.
+
+Belongs here: the threshold rule. Does not belong here: the signals themselves (`signals`), hysteresis (`spans`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurovision_assets.surgery.events.ruleset import Support, ThresholdRule
+from neurovision_assets.surgery.events.scene import Event, Scene, figures
+from neurovision_assets.surgery.events.signals import Signal, area_signal, usual_level
+from neurovision_assets.surgery.events.spans import FrameSpan, spans_above
+
+BLOOD = "blood"
+HALF_SURE = 0.5
+"""Score of an event that just reaches its threshold."""
+
+
+def find_threshold(rule: ThresholdRule, scene: Scene) -> list[Event]:
+    """Spans in which the rule's signal is high.
+
+    The score is one half at the threshold and rises to one at ``full``, times the model's confidence in what it saw and
+    the plausibility that the rule asks for.
+    """
+    signal, confidence = _signal(rule, scene)
+    clock = scene.clock
+    usual = np.zeros_like(signal)
+    if rule.baseline_window_ms is not None:
+        usual = usual_level(signal, clock.start_ms, rule.baseline_window_ms, rule.baseline_percentile)
+    excess = signal - usual
+    spans = spans_above(
+        excess,
+        clock,
+        enter=rule.enter,
+        leave=rule.leave,
+        min_duration_ms=rule.min_duration_ms,
+        merge_gap_ms=rule.merge_gap_ms,
+    )
+    return [_event(rule, scene, span, signal, usual, confidence) for span in spans]
+
+
+def _signal(rule: ThresholdRule, scene: Scene) -> tuple[Signal, Signal]:
+    """The rule's signal and the confidence in it, float64 [n] each; no value where the body is not seen."""
+    if rule.signal == "blood_area":
+        signal, confidence = area_signal(scene.clock.frame_index, scene.inputs.anatomy, BLOOD)
+    else:
+        signal = getattr(scene.inputs.pictures, rule.signal)
+        confidence = np.ones_like(signal)
+    return np.where(scene.inside, signal, np.nan), confidence
+
+
+def _event(
+    rule: ThresholdRule, scene: Scene, span: FrameSpan, signal: Signal, usual: Signal, confidence: Signal
+) -> Event:
+    places = slice(span.first, span.last + 1)
+    excess = signal[places] - usual[places]
+    mean = float(excess.mean())
+    level = HALF_SURE + (1 - HALF_SURE) * (mean - rule.enter) / (rule.full - rule.enter)
+    sure = float(np.average(confidence[places], weights=np.maximum(excess, 0) + np.finfo(float).eps))
+    start, end = int(scene.clock.start_ms[span.first]), int(scene.clock.end_ms[span.last])
+    support = _support(rule.supported_by, scene, start, end)
+    peak = span.first + int(excess.argmax())
+    return Event(
+        kind=rule.kind,
+        start_ms=start,
+        end_ms=end,
+        score=float(np.clip(level, 0, 1)) * sure * support,
+        rule=rule.name,
+        detail=figures(
+            signal=rule.signal,
+            peak=float(signal[peak]),
+            mean=float(signal[places].mean()),
+            usual=float(usual[places].mean()),
+            confidence=sure,
+            support=support,
+        ),
+        evidence_frames=scene.clock.evidence(span.first, peak, span.last),
+    )
+
+
+def _support(support: Support | None, scene: Scene, start_ms: int, end_ms: int) -> float:
+    """Plausibility of an event, 0..1; what cannot be looked up does not count against it."""
+    if support is None or scene.inputs.instruments is None:
+        return 1.0
+    seen = any(
+        use.instrument in support.instruments and use.start_ms < end_ms and use.end_ms >= start_ms - support.within_ms
+        for use in scene.uses
+    )
+    return 1.0 if seen else support.score_without
