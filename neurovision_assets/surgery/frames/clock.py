@@ -1,7 +1,7 @@
 """One rising clock from the timestamps that files really carry.
 
-Belongs here: choosing between pts and dts, missing and backward timestamps, several parts on one clock.
-Does not belong here: which frames are kept (`sampling.py`), decoding.
+Belongs here: choosing between pts and dts, missing and backward timestamps, gaps. Does not belong here: which frames
+are kept (`sampling.py`), decoding.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ RESTART_US = 1_000_000
 order: no codec reorders frames over as much as a second."""
 
 SMALLEST_STEP_US = 1_000
-"""Frames of one clock differ by at least the unit in which times are stored, a millisecond."""
+"""Frames differ by at least the unit in which times are stored, a millisecond."""
+
+GAP_INTERVALS = 1.5
+"""An interval longer than this many usual ones is a gap."""
 
 
 class FrameClock:
-    """Gives each decoded frame of one part a time, in microseconds, that always rises.
+    """Gives each decoded frame of one file a time, in microseconds, that always rises.
 
     Args:
-        time_base: seconds a tick of the part's timestamps.
+        time_base: seconds a tick of the file's timestamps.
         interval_us: the usual time between two frames, for frames without a timestamp.
-        start_us: where the part begins on the video's clock.
-        first_tick: timestamp of the part's first frame when the container tells, else taken from the first frame.
+        start_us: where the file begins on the recording's clock.
+        first_tick: timestamp of the file's first frame, even if that one cannot be decoded; None: the first told.
     """
 
     def __init__(
@@ -45,8 +48,8 @@ class FrameClock:
         """Frames whose time was derived from the frame rate, because they carried none."""
         self.corrected = 0
         """Frames whose timestamp went back and was corrected."""
-        self.restarts = 0
-        """How often the clock started anew in the middle."""
+        self.gap_us = 0
+        """Time between frames beyond the usual interval, where more than one frame is missing."""
 
     @property
     def end_us(self) -> int:
@@ -54,13 +57,16 @@ class FrameClock:
         return self._start_us if self._last_us is None else self._last_us + self._interval_us
 
     def tell(self, pts: int | None, dts: int | None) -> int:
-        """Time of the next frame in display order, microseconds on the video's clock."""
+        """Time of the next frame in display order, microseconds on the recording's clock."""
         tick = self._choose(pts, dts)
         if tick is None:
             self.derived += 1
             time_us = self.end_us
         else:
-            time_us = self._on_rising_clock(self._to_us(tick))
+            time_us = self._rising(self._to_us(tick))
+        gap_us = time_us - self.end_us
+        if gap_us > (GAP_INTERVALS - 1) * self._interval_us:
+            self.gap_us += gap_us
         self._last_us = time_us
         return time_us
 
@@ -86,12 +92,11 @@ class FrameClock:
         elapsed_us = ticks * self._time_base.numerator * MICROSECONDS // self._time_base.denominator
         return self._start_us + self._shift_us + elapsed_us
 
-    def _on_rising_clock(self, time_us: int) -> int:
-        if self._last_us is None or time_us > self._last_us:
+    def _rising(self, time_us: int) -> int:
+        if self._last_us is None or time_us >= self._last_us + SMALLEST_STEP_US:
             return time_us
         self.corrected += 1
-        if self._last_us - time_us <= RESTART_US:
-            return self._last_us + SMALLEST_STEP_US
-        self.restarts += 1
-        self._shift_us += self.end_us - time_us
-        return self.end_us
+        if self._last_us - time_us > RESTART_US:
+            self._shift_us += self.end_us - time_us
+            return self.end_us
+        return self._last_us + SMALLEST_STEP_US

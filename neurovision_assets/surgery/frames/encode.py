@@ -1,44 +1,52 @@
 """From decoded pictures to rows of the frame table.
 
-Belongs here: upright, scaled and padded pictures, JPEG, quality figures, record batches in bounded memory.
-Does not belong here: decoding, the sampling rule, writing files.
+Belongs here: JPEG, quality figures, record batches in bounded memory. Does not belong here: decoding, the sampling
+rule, pixels (`render.py`), writing files.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from neurovision_assets.schemas import FRAMES
 from neurovision_assets.surgery.frames import quality
 from neurovision_assets.surgery.frames.config import FramesConfig
-from neurovision_assets.surgery.frames.decode import DecodeReport, FrameDecoder, KeptFrame, MediaPart
-from neurovision_assets.surgery.frames.geometry import FrameGeometry, pad
+from neurovision_assets.surgery.frames.damage import DecodeReport
+from neurovision_assets.surgery.frames.decode import FrameDecoder, KeptFrame, MediaPart, length_ms
+from neurovision_assets.surgery.frames.geometry import FrameGeometry
+from neurovision_assets.surgery.frames.render import Renderer
 from neurovision_assets.surgery.video.probe import VideoLimits
-
-if TYPE_CHECKING:
-    from av.video.frame import VideoFrame
 
 Image = npt.NDArray[np.uint8]
 
 WAITING_PER_THREAD = 2
 """Pictures that may wait for a thread; each holds a decoded source picture."""
 
-HD_MIN_WIDTH_PX = 1280
-HD_MIN_HEIGHT_PX = 577
-"""Pictures of this size without a colour tag are BT.709, smaller ones BT.601, as players take them."""
-
 PROGRESS_STEP = 0.01
 
-FRAME_SCHEMA = FRAMES.arrow_schema
+FRAME_SCHEMA = pa.schema(
+    [
+        pa.field("frame_index", pa.int32(), nullable=False),
+        pa.field("timestamp_ms", pa.int64(), nullable=False),
+        pa.field("source_pts", pa.int64(), nullable=True),
+        pa.field("part_index", pa.int16(), nullable=False),
+        pa.field("jpeg", pa.binary(), nullable=False),
+        pa.field("sharpness", pa.float32(), nullable=False),
+        pa.field("brightness", pa.float32(), nullable=False),
+        pa.field("saturation", pa.float32(), nullable=False),
+        pa.field("difference", pa.float32(), nullable=True),
+        pa.field("frozen", pa.bool_(), nullable=False),
+    ]
+)
+"""One row a kept frame, times strictly rising. `source_pts` is null where the source frame carries none,
+`difference` is null in the first row."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +62,31 @@ class FrameBatches:
     """The frame table of one recording, batch by batch; iterate once.
 
     `geometry` is known after the first batch, `report` is complete after the last one.
+
+    Args:
+        parts: the files of the recording in their order.
+        decoder: gives the kept frames of these parts.
+        config: the settings of the stage.
+        on_progress: called with the share that is done, 0 to 1.
     """
 
+    schema: ClassVar[pa.Schema] = FRAME_SCHEMA
+
     def __init__(
-        self, decoder: FrameDecoder, config: FramesConfig, first: MediaPart, on_progress: Callable[[float], None]
+        self,
+        parts: Sequence[MediaPart],
+        decoder: FrameDecoder,
+        config: FramesConfig,
+        on_progress: Callable[[float], None],
     ) -> None:
+        self._parts = parts
         self._decoder = decoder
         self._config = config
-        self._first = first.probe
         self._on_progress = on_progress
+        self._length_us = max(1, 1000 * length_ms(parts))
+        self._told = 0.0
         self._geometry: FrameGeometry | None = None
-        self._threads = threading.local()
-
-    schema = FRAME_SCHEMA
+        self._renderer = Renderer()
 
     @property
     def geometry(self) -> FrameGeometry:
@@ -89,6 +109,7 @@ class FrameBatches:
             if len(rows) == self._config.batch_rows:
                 yield pa.RecordBatch.from_pylist(rows, schema=FRAME_SCHEMA)
                 rows = []
+            self._tell(encoded.frame.time_us / self._length_us)
         if rows:
             yield pa.RecordBatch.from_pylist(rows, schema=FRAME_SCHEMA)
         self._on_progress(1.0)
@@ -100,42 +121,34 @@ class FrameBatches:
         with ThreadPoolExecutor(threads, thread_name_prefix="frames") as pool:
             for frame in self._decoder:
                 if self._geometry is None:
-                    self._geometry = self._fit(frame.picture)
+                    self._geometry = self._fit(frame)
                 waiting.append(pool.submit(self._encode, frame, self._geometry))
                 if len(waiting) > WAITING_PER_THREAD * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
-    def _fit(self, picture: VideoFrame) -> FrameGeometry:
+    def _fit(self, frame: KeptFrame) -> FrameGeometry:
+        probe = self._parts[frame.part_index].probe
         return FrameGeometry.fit(
-            picture.width,
-            picture.height,
+            frame.picture.width,
+            frame.picture.height,
             self._config.width_px,
             self._config.height_px,
-            rotation_deg=self._first.rotation_deg,
-            pixel_aspect=self._first.pixel_aspect,
+            rotation_deg=probe.rotation_deg,
+            pixel_aspect=probe.pixel_aspect,
         )
 
     def _encode(self, frame: KeptFrame, geometry: FrameGeometry) -> _Encoded:
-        picture = to_frame(frame.picture, geometry, self._reformatter())
-        jpeg = encode_jpeg(picture, self._config.jpeg_quality)
-        return _Encoded(frame, jpeg, quality.measure(picture[geometry.inner]))
-
-    def _reformatter(self) -> Any:
-        """One scaler a thread: it keeps its tables from picture to picture."""
-        from av.video.reformatter import VideoReformatter
-
-        if not hasattr(self._threads, "reformatter"):
-            self._threads.reformatter = VideoReformatter()
-        return self._threads.reformatter
+        image = self._renderer.render(frame.picture, geometry, self._parts[frame.part_index].probe.rotation_deg)
+        return _Encoded(frame, encode_jpeg(image, self._config.jpeg_quality), quality.measure(image[geometry.inner]))
 
     def _row(self, index: int, encoded: _Encoded, before: Image | None) -> dict[str, Any]:
         figures, frame = encoded.figures, encoded.frame
         changed = None if before is None else quality.difference(before, figures.grey)
         return {
             "frame_index": index,
-            "timestamp_ms": round(frame.time_us / 1000),
+            "timestamp_ms": frame.timestamp_ms,
             "source_pts": frame.source_pts,
             "part_index": frame.part_index,
             "jpeg": encoded.jpeg,
@@ -145,6 +158,11 @@ class FrameBatches:
             "difference": changed,
             "frozen": changed is not None and changed < self._config.frozen_difference,
         }
+
+    def _tell(self, share: float) -> None:
+        if share >= self._told + PROGRESS_STEP and share < 1.0:
+            self._told = share
+            self._on_progress(share)
 
 
 def sample_to_batches(
@@ -162,60 +180,22 @@ def sample_to_batches(
         config: the settings of the stage; its defaults when None.
         subject: a neutral name for messages.
         limits: guards of the decoder.
-        on_progress: called with the share that is done, 0 to 1, at most once a hundredth.
+        on_progress: called with the share that is done, at most once a hundredth, and with 1.0 at the end.
 
     Returns:
         An iterable of record batches of `FRAME_SCHEMA`, with `geometry` and `report`.
 
     Raises:
-        PermanentFailure: while iterating, when nothing can be decoded.
+        PermanentFailure: while iterating, when nothing can be decoded or it takes too long.
+        TransientFailure: while iterating, when the storage fails.
     """
     config = config or FramesConfig()
     decoder = FrameDecoder(parts, fps=config.fps, subject=subject, limits=limits)
-    return FrameBatches(decoder, config, parts[0], on_progress or (lambda _: None))
-
-
-def to_frame(picture: VideoFrame, geometry: FrameGeometry, reformatter: Any) -> Image:
-    """Turn a decoded picture into a stored frame: scaled, upright, padded.
-
-    Returns:
-        [height_px, width_px, 3] uint8, BGR.
-    """
-    from av.video.reformatter import ColorRange, Colorspace, Interpolation
-
-    sideways = geometry.rotation_deg in (90, 270)
-    inner = (geometry.inner_width_px, geometry.inner_height_px)
-    width, height = inner[::-1] if sideways else inner
-    shrinks = width < picture.width or height < picture.height
-    kernel = Interpolation.AREA if shrinks else Interpolation.BICUBIC
-    scaled = reformatter.reformat(
-        picture,
-        width=width,
-        height=height,
-        format="bgr24",
-        src_colorspace=_colour_space(picture, Colorspace),
-        src_color_range=picture.color_range,
-        dst_color_range=ColorRange.JPEG,
-        interpolation=kernel | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
-        threads=1,
-    )
-    return pad(_turn(scaled.to_ndarray(), geometry.rotation_deg), geometry)
-
-
-def _colour_space(picture: VideoFrame, known: Any) -> int:
-    unspecified = 2
-    if picture.colorspace != unspecified:
-        return int(picture.colorspace)
-    is_hd = picture.width >= HD_MIN_WIDTH_PX or picture.height >= HD_MIN_HEIGHT_PX
-    return int(known.ITU709 if is_hd else known.ITU601)
-
-
-def _turn(image: Image, clockwise_deg: int) -> Image:
-    return np.ascontiguousarray(np.rot90(image, -(clockwise_deg // 90))) if clockwise_deg else image
+    return FrameBatches(parts, decoder, config, on_progress or (lambda _: None))
 
 
 def encode_jpeg(image_bgr: Image, jpeg_quality: int) -> bytes:
-    """Compress a picture with libjpeg-turbo.
+    """Compress a picture with OpenCV's libjpeg-turbo.
 
     Args:
         image_bgr: [h, w, 3] uint8, BGR.

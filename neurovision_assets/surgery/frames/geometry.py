@@ -18,6 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]
 
 QUARTER_TURNS_DEG = (0, 90, 180, 270)
+SIDEWAYS_DEG = (90, 270)
 
 
 class FrameGeometry(BaseModel):
@@ -73,7 +74,7 @@ class FrameGeometry(BaseModel):
         """
         if rotation_deg not in QUARTER_TURNS_DEG:
             raise ValueError(f"rotation_deg must be one of {QUARTER_TURNS_DEG}, not {rotation_deg}")
-        sideways = rotation_deg in (90, 270)
+        sideways = rotation_deg in SIDEWAYS_DEG
         source = (stored_height_px, stored_width_px) if sideways else (stored_width_px, stored_height_px)
         shape = (float(stored_width_px) * pixel_aspect, float(stored_height_px))
         shown_width, shown_height = shape[::-1] if sideways else shape
@@ -91,6 +92,11 @@ class FrameGeometry(BaseModel):
             pad_left_px=(width_px - inner_width) // 2,
             pad_top_px=(height_px - inner_height) // 2,
         )
+
+    @property
+    def is_sideways(self) -> bool:
+        """Whether the stored picture is turned by a quarter, so that its width is the source's height."""
+        return self.rotation_deg in SIDEWAYS_DEG
 
     @property
     def scale_x(self) -> float:

@@ -45,11 +45,11 @@ def measure(inner_bgr: Image) -> PictureFigures:
     import cv2
 
     height, width = inner_bgr.shape[:2]
-    small = inner_bgr
+    small: Image = inner_bgr
     if width > MEASURED_WIDTH_PX:
         size = (MEASURED_WIDTH_PX, max(1, round(height * MEASURED_WIDTH_PX / width)))
-        small = cv2.resize(inner_bgr, size, interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+        small = cv2.resize(inner_bgr, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
     saturation = cv2.cvtColor(small, cv2.COLOR_BGR2HSV)[:, :, 1]
     return PictureFigures(
         sharpness=float(cv2.Laplacian(grey, cv2.CV_32F).var()),

@@ -9,16 +9,19 @@ open other files or addresses that an uploaded text names, are not among them.
 
 from __future__ import annotations
 
+import errno
 import math
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from resources.errors import PermanentFailure
+from resources.errors import NeuroVisionError, PermanentFailure, TransientFailure
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -55,6 +58,7 @@ def open_video(path: Path, max_pixels: int, *, subject: str) -> InputContainer:
 
     Raises:
         PermanentFailure: the file is empty or no video that can be read.
+        TransientFailure: the storage failed.
     """
     import av
 
@@ -79,7 +83,9 @@ def open_video(path: Path, max_pixels: int, *, subject: str) -> InputContainer:
     return opened
 
 
-def _why_unreadable(path: Path, subject: str, error: Exception) -> PermanentFailure:
+def _why_unreadable(path: Path, subject: str, error: Exception) -> NeuroVisionError:
+    if isinstance(error, OSError):
+        return storage_failure(error, subject)
     boxes = mp4_boxes(path)
     if boxes and "moov" not in boxes:
         return PermanentFailure(
@@ -92,6 +98,16 @@ def _why_unreadable(path: Path, subject: str, error: Exception) -> PermanentFail
         f"The file is not a video in a known container ({reason}).",
         subject=subject,
         remedy="Upload an MP4, MOV, MKV, WebM, AVI, MPEG or WMV recording.",
+    )
+
+
+def storage_failure(error: OSError, subject: str) -> TransientFailure:
+    """What a failed read or write means; the library's own message carries the path and is not passed on."""
+    if error.errno == errno.ENOSPC:
+        return TransientFailure("The disk is full.", subject=subject, remedy="Free some space.")
+    reason = errno.errorcode.get(error.errno or 0, "unknown reason")
+    return TransientFailure(
+        f"The storage failed ({reason}).", subject=subject, remedy="Check the disk, its rights and its connection."
     )
 
 
@@ -162,6 +178,28 @@ def check_picture_size(stream: VideoStream, max_pixels: int, *, subject: str) ->
             subject=subject,
             remedy="Convert the recording to 4K or less, or raise max_pixels if the recording is genuine.",
         )
+
+
+def packets(container: InputContainer, tracks: Sequence[Any], *, subject: str) -> Iterator[Packet[Any]]:
+    """Packets of some tracks that carry data, up to the end of the file or to where it makes no sense any more.
+
+    Raises:
+        TransientFailure: the storage failed.
+    """
+    import av
+
+    reading = container.demux(tracks)
+    while True:
+        try:
+            packet = next(reading, None)
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise storage_failure(error, subject) from None
+            return
+        if packet is None:
+            return
+        if packet.size:
+            yield packet
 
 
 def codec_name(stream: Stream) -> str:

@@ -106,7 +106,7 @@ def probe_video(path: Path, limits: VideoLimits | None = None, *, subject: str) 
         stream = container_files.main_video_stream(container, subject=subject)
         container_files.check_picture_size(stream, limits.max_pixels, subject=subject)
         reader = TimelineReader(stream)
-        picture = _read_packets(container, stream, reader)
+        picture = _read_packets(container, stream, reader, subject)
         timeline = reader.finish()
         if timeline.packet_count == 0:
             raise PermanentFailure(
@@ -130,28 +130,31 @@ def probe_video(path: Path, limits: VideoLimits | None = None, *, subject: str) 
         return _describe(container, stream, picture, timeline, path.stat().st_size)
 
 
-def _read_packets(container: InputContainer, stream: VideoStream, reader: TimelineReader) -> VideoFrame | None:
-    """Read every video packet; decode only until the first picture appears, and return that."""
+def _read_packets(
+    container: InputContainer, stream: VideoStream, reader: TimelineReader, subject: str
+) -> VideoFrame | None:
+    """Note every video packet; decode only until the first picture appears, and return that."""
     import av
 
     picture: VideoFrame | None = None
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            reader.note_read_error()
-            break
-        if packet is None:
-            break
-        if packet.size:
-            reader.add(packet)
+    for packet in container_files.packets(container, [stream], subject=subject):
+        reader.add(packet)
         if picture is None:
             try:
-                picture = next(iter(packet.decode()), None)
+                picture = next(iter(stream.decode(packet)), None)
             except av.FFmpegError:
                 continue
-    return picture
+    return picture or _last_chance(stream)
+
+
+def _last_chance(stream: VideoStream) -> VideoFrame | None:
+    """A picture that the decoder holds back until the end: the only one of a one-frame video."""
+    import av
+
+    try:
+        return next(iter(stream.decode(None)), None)
+    except av.FFmpegError:
+        return None
 
 
 def _describe(

@@ -11,9 +11,7 @@ messages) stays: removing it would change the stream that the copy must keep.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +22,10 @@ from neurovision_assets.surgery.video import container as container_files
 from neurovision_assets.surgery.video.payload import Layout, PayloadDigest, layout_of
 from neurovision_assets.surgery.video.probe import VideoLimits
 from neurovision_assets.surgery.video.timestamps import FittingTimes
-from resources.errors import NeuroVisionError, PermanentFailure, TransientFailure
+from resources.errors import NeuroVisionError, PermanentFailure
 
 if TYPE_CHECKING:
     from av.container import InputContainer
-    from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
 
@@ -39,8 +36,9 @@ UNTIMED_SUFFIXES = {"avi": ".avi", "h264": ".h264", "hevc": ".hevc", "m4v": ".m4
 """Containers without display times. Another container would need times that nobody knows, so a recording in one
 of them stays in it; written in FFmpeg's exact mode they hold no tags either."""
 
-EXACT_OPTIONS = {"mp4": {"empty_hdlr_name": "1"}}
-"""Options that make a muxer write no names of its own."""
+EXACT_OPTIONS = {"fflags": "bitexact"}
+MP4_OPTIONS = {"empty_hdlr_name": "1"}
+"""Options that keep a muxer from writing names, versions and random numbers of its own."""
 
 
 class RemuxResult(BaseModel):
@@ -156,7 +154,6 @@ def _plan(reading: InputContainer, video: VideoStream, audio_codec: str | None) 
 def _copy(reading: InputContainer, target: Path, keep_audio: bool, subject: str) -> _Copy:
     """Copy packets as they come; a damaged one is carried like any other."""
     import av
-    from av.container import Flags
 
     video = container_files.main_video_stream(reading, subject=subject)
     audio = _sound(reading) if keep_audio else None
@@ -164,13 +161,12 @@ def _copy(reading: InputContainer, target: Path, keep_audio: bool, subject: str)
     plan = _plan(reading, video, audio_codec)
     digest = PayloadDigest(plan.layout_read)
     tracks: list[Any] = [video] if audio is None else [video, audio]
-    options = EXACT_OPTIONS.get(plan.container, {})
+    options = EXACT_OPTIONS | (MP4_OPTIONS if plan.container == "mp4" else {})
     video_packets = 0
     with av.open(str(target), "w", format=plan.container, options=options) as writing:
-        writing.flags |= int(Flags.bitexact.value)
         copies = {track.index: writing.add_stream_from_template(track, opaque=True) for track in tracks}
         times = {track.index: FittingTimes(track) for track in tracks}
-        for packet in _packets(reading, tracks):
+        for packet in container_files.packets(reading, tracks, subject=subject):
             if packet.stream_index == video.index:
                 digest.update(packet)
                 video_packets += 1
@@ -188,28 +184,12 @@ def _sound(reading: InputContainer) -> Stream | None:
     return next((track for track in reading.streams.audio if track.codec_context is not None), None)
 
 
-def _packets(reading: InputContainer, tracks: list[Any]) -> Iterator[Packet[Any]]:
-    """Packets that carry data, up to the end of the file or to where reading breaks off."""
-    import av
-
-    packets = reading.demux(tracks)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            return
-        if packet is None:
-            return
-        if packet.size:
-            yield packet
-
-
 def _digest_of(path: Path, layout: Layout, max_pixels: int, subject: str) -> str:
     """Digest of a written copy's video packets."""
     with container_files.open_video(path, max_pixels, subject=subject) as reading:
         video = container_files.main_video_stream(reading, subject=subject)
         digest = PayloadDigest(layout)
-        for packet in _packets(reading, [video]):
+        for packet in container_files.packets(reading, [video], subject=subject):
             digest.update(packet)
     return digest.hexdigest()
 
@@ -221,14 +201,7 @@ def _failure(error: Exception, subject: str) -> NeuroVisionError:
     if isinstance(error, NeuroVisionError):
         return error
     if isinstance(error, OSError):
-        is_full = error.errno == errno.ENOSPC
-        return TransientFailure(
-            "The disk is full."
-            if is_full
-            else f"The disk failed ({errno.errorcode.get(error.errno or 0, 'unknown')}).",
-            subject=subject,
-            remedy="Free some space; the work is tried again." if is_full else "Check the disk and its rights.",
-        )
+        return container_files.storage_failure(error, subject)
     reason = error.strerror if isinstance(error, av.FFmpegError) else type(error).__name__
     return PermanentFailure(
         f"The recording cannot be copied into a clean container ({reason}).",

@@ -59,7 +59,6 @@ class TimelineReader:
         self._packets = 0
         self._discarded = 0
         self._corrupt = 0
-        self._read_failed = False
 
     def add(self, packet: Packet[VideoStream]) -> None:
         """Take note of a packet that carries data."""
@@ -72,10 +71,6 @@ class TimelineReader:
             self._pts.append(packet.pts)
         if packet.dts is not None:
             self._dts.append(packet.dts)
-
-    def note_read_error(self) -> None:
-        """Reading broke off before the end of the file."""
-        self._read_failed = True
 
     def finish(self) -> Timeline:
         """Sum up."""
@@ -115,8 +110,6 @@ class TimelineReader:
             found.append(
                 f"The file announces {self._announced} pictures but holds {self._packets}; the rest is missing."
             )
-        elif self._read_failed:
-            found.append("Reading broke off before the end of the file.")
         if self._corrupt:
             found.append(f"{self._corrupt} of {self._packets} pictures are marked as damaged in the file.")
         gap_ms = _gaps_ms(times_ms)
