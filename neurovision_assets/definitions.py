@@ -21,7 +21,7 @@ from neurovision_assets.surgery.instruments.asset import instruments
 from neurovision_assets.surgery.phases.asset import phases
 from neurovision_assets.surgery.report.asset import report
 from neurovision_assets.surgery.video.asset import video
-from neurovision_assets.uploads.asset import uploads
+from neurovision_assets.uploads.asset import uploads, uploads_accepted
 from resources.inference.client import InferenceResource
 from resources.object_store import ObjectStore
 from resources.progress import ProgressBoard
@@ -51,6 +51,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     """The whole platform; ``resource_overrides`` replace resources by key."""
     return dg.Definitions(
         assets=[uploads, *STAGES, *registry_assets],
+        asset_checks=[uploads_accepted],
         jobs=[process_video_job, install_models_job],
         sensors=[uploads_sensor, *callback_sensors],
         resources={**build_resources(load_settings()), **(resource_overrides or {})},
