@@ -7,9 +7,11 @@ MAKEFLAGS += --no-print-directory
 override VIDEO := $(value VIDEO)
 export VIDEO PROFILE PORT N SEED VIDEO_ID
 
+# Without byte code every start takes a second and a half longer.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON_BIN := .venv/bin/python
 BASE := @sh scripts/setup.sh base
-TEST := @sh scripts/setup.sh base test train
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -47,9 +49,10 @@ bench: ## Measure what docs/benchmarks.md promises
 	@$(PYTHON_BIN) -m benchmarks
 
 test: ## Set everything up and run all tests
-	$(TEST)
+	@sh scripts/setup.sh base test train
+	@sh scripts/system-packages.sh
 	@sh scripts/check.sh
-	@$(PYTHON_BIN) -m pytest
+	@$(PYTHON_BIN) -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 lint: ## Lint and type-check only
 	@sh scripts/setup.sh base test
