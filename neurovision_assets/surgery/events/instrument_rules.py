@@ -90,8 +90,7 @@ def find_idle(rule: IdleRule, scene: Scene) -> list[Event]:
     A detector misses an instrument for a moment more easily than for long, so that the score rises with the length: one
     half at the least length, one at twice of it.
     """
-    excepted = [segment for segment in scene.segments if segment.phase in rule.except_phases]
-    seen = scene.inside & ~scene.during(excepted)
+    seen = scene.inside_except(rule.except_phases)
     free = np.where(seen, np.where(scene.during(scene.uses), 0.0, 1.0), np.nan)
     events = []
     spans = spans_above(free, scene.clock, enter=1, leave=1, min_duration_ms=rule.min_duration_ms, merge_gap_ms=0)

@@ -57,6 +57,7 @@ class ThresholdRule(_Rule):
         full: where the rule is as sure as it can be.
         min_duration_ms: shorter events are dropped.
         merge_gap_ms: events closer than this are one.
+        except_phases: phases in which the signal means something else; not looked up where phases are absent.
         supported_by: what makes it more plausible.
     """
 
@@ -70,6 +71,7 @@ class ThresholdRule(_Rule):
     full: float
     min_duration_ms: int = Field(ge=0)
     merge_gap_ms: int = Field(ge=0)
+    except_phases: tuple[str, ...] = ()
     supported_by: Support | None = None
 
     @model_validator(mode="after")

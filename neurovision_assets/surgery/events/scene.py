@@ -113,6 +113,10 @@ class Scene:
         pictures = self.inputs.pictures
         return ~self.outside if pictures is None else ~self.outside & (pictures.view >= MIN_VIEW)
 
+    def inside_except(self, phases: tuple[str, ...]) -> Flags:
+        """Frames that show the inside of the body, some phases left out, bool [n]."""
+        return self.inside & ~self.during([segment for segment in self.segments if segment.phase in phases])
+
     @cached_property
     def segments(self) -> list[Segment]:
         """Phase segments in order of time."""

@@ -41,13 +41,13 @@ def find_threshold(rule: ThresholdRule, scene: Scene) -> list[Event]:
 
 
 def _signal(rule: ThresholdRule, scene: Scene) -> tuple[Signal, Signal]:
-    """The rule's signal and the confidence in it, float64 [n] each; no value where the body is not seen."""
+    """The rule's signal and the confidence in it, float64 [n] each; no value where it is not looked at."""
     if rule.signal == "blood_area":
         signal, confidence = area_signal(scene.clock.frame_index, scene.inputs.anatomy, BLOOD)
     else:
         signal = getattr(scene.inputs.pictures, rule.signal)
         confidence = np.ones_like(signal)
-    return np.where(scene.inside, signal, np.nan), confidence
+    return np.where(scene.inside_except(rule.except_phases), signal, np.nan), confidence
 
 
 def _event(
