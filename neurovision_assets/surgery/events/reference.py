@@ -10,10 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from neurovision_assets.surgery.events.config import BUILT_IN
 from neurovision_assets.surgery.events.ruleset import read_yaml
-
-REFERENCE_FILE = Path(__file__).parent / "phase_reference.yaml"
 
 
 class Durations(BaseModel):
@@ -70,14 +67,13 @@ class PhaseReference(BaseModel):
         return next((phase for phase in self.phases if phase.name == name), None)
 
 
-def load_reference(choice: str) -> PhaseReference:
-    """Read the built-in reference or a hospital's own.
+def load_reference(path: Path) -> PhaseReference:
+    """Read a reference.
 
     Args:
-        choice: `EventsConfig.reference`.
+        path: `EventsConfig.reference_path`.
 
     Raises:
         ConfigurationError: the file is missing or not a reference.
     """
-    path = REFERENCE_FILE if choice == BUILT_IN else Path(choice)
     return read_yaml(path, PhaseReference)

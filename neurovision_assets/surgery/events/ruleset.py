@@ -11,7 +11,6 @@ from typing import Annotated, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from neurovision_assets.surgery.events.config import BUILT_IN
 from resources.errors import ConfigurationError
 
 FormT = TypeVar("FormT", bound=BaseModel)
@@ -19,8 +18,6 @@ FormT = TypeVar("FormT", bound=BaseModel)
 Need = Literal["pictures", "phases", "instruments", "anatomy"]
 SignalName = Literal["outside", "haze", "blood_area"]
 SIGNAL_NEEDS: dict[SignalName, Need] = {"outside": "pictures", "haze": "pictures", "blood_area": "anatomy"}
-
-RULES_FILE = Path(__file__).parent / "rules.yaml"
 
 
 class _Rule(BaseModel):
@@ -183,16 +180,16 @@ class RuleSet(BaseModel):
         return self
 
 
-def load_rules(choice: str) -> RuleSet:
-    """Read the built-in rules or a user's own.
+def load_rules(path: Path) -> RuleSet:
+    """Read rules.
 
     Args:
-        choice: `EventsConfig.rules`.
+        path: `EventsConfig.rules_path`.
 
     Raises:
         ConfigurationError: the file is missing or not a set of rules.
     """
-    return read_yaml(RULES_FILE if choice == BUILT_IN else Path(choice), RuleSet)
+    return read_yaml(path, RuleSet)
 
 
 def read_yaml(path: Path, form: type[FormT]) -> FormT:
@@ -210,5 +207,5 @@ def read_yaml(path: Path, form: type[FormT]) -> FormT:
     raise ConfigurationError(
         f"The file cannot be used: {problem}.",
         subject=f"events, {path.name}",
-        remedy=f"Correct it, or use '{BUILT_IN}'; the built-in file of this name shows the form.",
+        remedy="Correct it, or use 'default'; rules.yaml and phase_reference.yaml show the form.",
     )
