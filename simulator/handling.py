@@ -14,13 +14,15 @@ from simulator.anatomy import ADHESIONS
 from simulator.body import GRASPED_AT, PORTS, Body, bag_place, gallbladder_axis
 from simulator.cast import Surgeon, surgeon_named
 from simulator.operation import OperationPlan
-from simulator.progress import State, smoothstep
+from simulator.progress import State, clips_left_behind, smoothstep
 from simulator.spans import InstrumentSpan, active
-from simulator.view import Camera, Point, sway, xy
+from simulator.view import Camera, Point, Points, sway, xy
 from simulator.vocabulary import WALL_PHASES
 
 SLIDING_MS = 700.0
 """Time an instrument takes from the rim to its place."""
+GOING_OVER_MS = 900.0
+"""Time an instrument that stays takes from one phase's work to the next one's."""
 PORT_ANGLES_DEG = (196.0, -36.0, 28.0)
 """From where an instrument enters the view, per slot: left, upper right, lower right (y points down)."""
 PORT_DISTANCE = 2.3
@@ -86,42 +88,61 @@ def _entry(plan: OperationPlan, surgeon: Surgeon, span: InstrumentSpan) -> Point
 def working_place(
     plan: OperationPlan, body: Body, state: State, pull: Point, span: InstrumentSpan, timestamp_ms: float
 ) -> Point:
-    """Where the tip is at work, in the scene."""
-    phase = plan.phase_at(timestamp_ms).phase
+    """Where the tip is at work, in the scene; an instrument that stays goes over from phase to phase."""
+    phase = plan.phase_at(timestamp_ms)
+    axis = gallbladder_axis(body, state, pull)
+    clips = clips_left_behind(plan, timestamp_ms)
+    place, reach = _place_and_reach(phase.phase, span, body, state, axis, clips)
+    before = [earlier for earlier in plan.phases if earlier.end_ms == phase.start_ms]
+    going_over = smoothstep((timestamp_ms - phase.start_ms) / GOING_OVER_MS)
+    if before and going_over < 1.0:
+        old_place, old_reach = _place_and_reach(before[0].phase, span, body, state, axis, clips)
+        place, reach = old_place + (place - old_place) * going_over, old_reach + (reach - old_reach) * going_over
     pace = surgeon_named(plan.surgeon).pace
     swing = np.array(sway(plan.seed, 420 + span.track, timestamp_ms, 3.2 / pace))
-    axis = gallbladder_axis(body, state, pull)
-    held = axis[round(GRASPED_AT * (len(axis) - 1))]
+    return np.asarray(place + reach * swing)
+
+
+def _place_and_reach(
+    phase: str, span: InstrumentSpan, body: Body, state: State, axis: Points, clips: float
+) -> tuple[Point, float]:
+    """The middle of the work in a phase and how far the tip moves about it, in scene units."""
     if span.instrument == "grasper" and span.slot == 0:
-        return _retracting(phase, state, held, body) + 0.012 * swing
+        return _retracting(phase, state, axis, body), 0.012
     neck, fundus, hilum = np.array(body.neck), np.array(body.fundus), np.array(body.hilum)
-    strand = min(int(state.adhesions * ADHESIONS), ADHESIONS - 1)
-    along_duct = 0.15 + 0.09 * state.clips if span.instrument == "clipper" else 0.38
+    along_duct = 0.15 + 0.09 * clips if span.instrument == "clipper" else 0.38
     at_wall = (PORTS[1] + xy(0.05, 0.25), 0.06)
     triangle = (neck + (hilum - neck) * 0.35, 0.09)
     work = {
         **dict.fromkeys((*WALL_PHASES, "gallbladder-extraction"), at_wall),
-        "adhesiolysis": (axis[1 + strand] + xy(-0.06, 0.16), 0.05),
+        "adhesiolysis": (_along(axis, 1 + state.adhesions * (ADHESIONS - 1)) + xy(-0.06, 0.16), 0.05),
         "clipping-and-cutting": (neck + (hilum - neck) * along_duct, 0.025),
         "gallbladder-dissection": (neck + (fundus - neck) * smoothstep(state.detached) + xy(0.04, 0.05), 0.09),
         "gallbladder-packaging": (bag_place(state) + xy(0.2, -0.18), 0.05),
         "cleaning-and-coagulation": ((neck + fundus) / 2 + xy(0.05, 0.1), 0.28),
     }
-    place, reach = work.get(phase, triangle)
-    return np.asarray(place + reach * swing)
+    return work.get(phase, triangle)
 
 
-def _retracting(phase: str, state: State, held: Point, body: Body) -> Point:
+def _along(axis: Points, number: float) -> Point:
+    """The place between the points of a line [n,2] at a broken number of points from its start."""
+    points = np.arange(len(axis))
+    return xy(float(np.interp(number, points, axis[:, 0])), float(np.interp(number, points, axis[:, 1])))
+
+
+def _retracting(phase: str, state: State, axis: Points, body: Body) -> Point:
     """The retracting grasper holds the gallbladder while there is one, later the liver's edge or a port's side."""
+    held = axis[round(GRASPED_AT * (len(axis) - 1))]
     if phase in (*WALL_PHASES, "gallbladder-extraction"):
         return xy(*PORTS[0]) + xy(0.2, 0.35)
     if phase == "drain-placement":
         return np.array(body.hilum) + xy(-0.55 + 0.3 * state.drain, -0.12)
     if phase == "gallbladder-packaging":
-        return held if state.bagged < 0.65 else bag_place(state) + xy(-0.25, -0.2)
+        beside_bag = bag_place(state) + xy(-0.25, -0.2)
+        return np.asarray(held + (beside_bag - held) * smoothstep((state.bagged - 0.6) * 5.0))
     if phase == "cleaning-and-coagulation":
         return np.array(body.fundus) + xy(-0.02, 0.02)
-    return held
+    return np.asarray(held)
 
 
 def _opening(plan: OperationPlan, span: InstrumentSpan, timestamp_ms: float, surgeon: Surgeon) -> float:

@@ -11,6 +11,8 @@ from simulator.operation import OperationPlan
 from simulator.spans import EventSpan
 
 MOST_CLIPS = 6
+MOVING_ON_MS = 400.0
+"""Time the clipper takes from one clip to the place of the next."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ def closed_clips(plan: OperationPlan, timestamp_ms: float) -> int:
     """Clips closed so far: one at the middle of each clip event."""
     middles = [(e.start_ms + e.end_ms) / 2 for e in plan.events if e.kind == "clip-applied"]
     return min(sum(middle <= timestamp_ms for middle in middles), MOST_CLIPS)
+
+
+def clips_left_behind(plan: OperationPlan, timestamp_ms: float) -> float:
+    """Clips that the clipper has moved on from, a broken number while it is moving."""
+    ends = [event.end_ms for event in plan.events if event.kind == "clip-applied"]
+    return sum(smoothstep((timestamp_ms - end) / MOVING_ON_MS) for end in ends[:MOST_CLIPS])
 
 
 def bleedings(plan: OperationPlan, timestamp_ms: float) -> list[tuple[int, EventSpan]]:

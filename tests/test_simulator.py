@@ -209,6 +209,9 @@ def test_boxes_are_where_the_instrument_is_drawn() -> None:
 
 def test_anatomy_is_hidden_outside_of_the_view_and_under_instruments(frames: list[tuple[int, SimulatedFrame]]) -> None:
     for _, frame in frames:
+        for seen in frame.instruments:
+            x_min, y_min, x_max, y_max = seen.box_px
+            assert (frame.anatomy[y_min:y_max, x_min:x_max] == 0).mean() > 0.1
         dark = cv2.blur(frame.image.max(axis=2), (9, 9)) < 3
         assert (frame.anatomy[dark] == 0).mean() > 0.98 or not dark.any()
         if "out-of-body" in frame.events:
@@ -243,6 +246,21 @@ def test_masks_deform_when_the_gallbladder_is_pulled() -> None:
     moved = np.linalg.norm(pulled - still, axis=1)
     assert moved[2] == pytest.approx(np.hypot(0.2, 0.1), rel=0.05)
     assert moved[-1] < 0.3 * moved[2]
+
+
+def test_instruments_do_not_jump() -> None:
+    """From one picture to the next at 25 fps a box's middle moves less than an eighth of the picture's height."""
+    for seed in (1, 4):
+        operation = replace(plan_operation(seed), disturbances=())
+        borders = [span.start_ms for span in operation.phases[1:]]
+        for at in [moment for border in borders for moment in range(border - 80, border + 80, 40)]:
+            one, other = (
+                {seen.track: np.array(seen.box_px) for seen in render_frame(operation, moment, *SIZE).instruments}
+                for moment in (at, at + 40)
+            )
+            for track in one.keys() & other.keys():
+                middle = (one[track] - other[track]).reshape(2, 2).mean(axis=0)
+                assert np.abs(middle).max() < SIZE[1] / 8, (seed, at, track)
 
 
 def test_sizes_agree(plan: OperationPlan) -> None:
