@@ -22,8 +22,9 @@ from neurovision_assets.stage.failures import read_failure
 from neurovision_assets.stage.resolve import state_of_video
 from neurovision_assets.staleness import is_young_enough
 from neurovision_assets.surgery.pipeline import REPORT, SURGERY
+from neurovision_assets.uploads.names import SIDECAR_ENDING
 from neurovision_assets.uploads.record import UploadRecord
-from neurovision_assets.uploads.registration import register_local_file
+from neurovision_assets.uploads.local import register_local_file
 from resources.errors import PermanentFailure
 from resources.object_store import ObjectStore
 from resources.settings import Settings
@@ -55,7 +56,17 @@ class VideoRun:
         """
         if profile is not None:
             SURGERY.resolve(self._profiles, profile)
-        return register_local_file(self._store, self._settings, video, profile=profile)
+        sidecar = video.with_suffix(SIDECAR_ENDING)
+        with dg.DagsterInstance.get() as instance:
+            known = instance.get_dynamic_partitions(str(video_ids.name))
+        return register_local_file(
+            self._store,
+            self._settings,
+            video,
+            sidecar if sidecar.is_file() else None,
+            known=known,
+            profile=profile,
+        )
 
     def is_up_to_date(self, record: UploadRecord) -> bool:
         """Whether every stage has a result that still answers and is young enough to be used again."""

@@ -3,7 +3,9 @@
 Belongs here: the decorator. Does not belong here: what happens in a run (``runner``).
 """
 
+import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +22,19 @@ VIDEOS_PER_BACKFILL_RUN = 10
 RESOURCES = {"object_store", "inference", "progress", "profiles"}
 
 
+def _knowing_what_is_new(function: Callable[[Recipe], dg.AssetsDefinition]) -> Callable[[Recipe], dg.AssetsDefinition]:
+    """Partitions of checks and backfill policies are young in Dagster: used knowingly, guarded by tests."""
+
+    @functools.wraps(function)
+    def quiet(recipe: Recipe) -> dg.AssetsDefinition:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            return function(recipe)
+
+    return quiet
+
+
 def stage_asset(pipeline: Pipeline, name: str) -> Callable[[Recipe], dg.AssetsDefinition]:
     """Make a recipe ``(Work) -> Outcome`` the asset of a stage; its docstring becomes the asset's description.
 
@@ -29,6 +44,7 @@ def stage_asset(pipeline: Pipeline, name: str) -> Callable[[Recipe], dg.AssetsDe
     """
     spec = pipeline[name]
 
+    @_knowing_what_is_new
     def decorate(recipe: Recipe) -> dg.AssetsDefinition:
         checks = _check_specs(spec)
 
@@ -65,19 +81,14 @@ def _upstream(spec: StageSpec) -> list[dg.AssetKey]:
 
 def _check_specs(spec: StageSpec) -> list[dg.AssetCheckSpec]:
     """Partitioned checks; the runner blocks a single video's way, so Dagster need not block the whole step."""
-    key = events.asset_key(spec)
-    complete = dg.AssetCheckSpec(
-        COMPLETE_CHECK, asset=key, partitions_def=video_ids, description="The stage has a result for this video."
-    )
-    if spec.contract is None:
-        return [complete]
-    contract = dg.AssetCheckSpec(
-        CONTRACT_CHECK,
-        asset=key,
-        partitions_def=video_ids,
-        description=f"The table keeps its contract '{spec.contract.name}', version {spec.contract.version} (pandera).",
-    )
-    return [contract, complete]
+    texts = {COMPLETE_CHECK: "The stage has a result for this video."}
+    if spec.contract is not None:
+        promise = f"'{spec.contract.name}', version {spec.contract.version}"
+        texts = {CONTRACT_CHECK: f"The table keeps its contract {promise} (pandera).", **texts}
+    return [
+        dg.AssetCheckSpec(name, asset=events.asset_key(spec), partitions_def=video_ids, description=text)
+        for name, text in texts.items()
+    ]
 
 
 def _definition_metadata(spec: StageSpec) -> dict[str, Any]:

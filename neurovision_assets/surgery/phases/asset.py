@@ -45,7 +45,9 @@ def phases(work: Work[PhasesConfig]) -> Outcome:
 
 def checked_taxonomy(work: Work[PhasesConfig]) -> Taxonomy:
     """The names of the segmenter's channels, after the check that features, segmenter and names belong together."""
-    taxonomy = load_taxonomy(work.inference.models.root / work.config.model / TAXONOMY_FOLDER / f"{work.config.taxonomy}.yaml")
+    taxonomy = load_taxonomy(
+        work.inference.models.root / work.config.model / TAXONOMY_FOLDER / f"{work.config.taxonomy}.yaml"
+    )
     extractor = str(model_of(work.profile, FEATURES.name))
     digest = work.model_used_by(FEATURES.name, extractor)
     check_segmenter(work.model_spec(work.config.model), extractor, digest, taxonomy)
