@@ -189,19 +189,17 @@ def test_an_upload_that_makes_trouble_blocks_nobody(tmp_path: Path, monkeypatch:
     assert len(incoming.ticks().registered) == 1
 
 
-def test_a_failed_listing_is_not_an_empty_folder(incoming: Incoming, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_listing_is_not_an_empty_folder(incoming: Incoming) -> None:
     incoming.drop("operation_1.mp4", video_bytes(1))
     incoming.tick()
     before = incoming.state
-
-    def unmounted(path: object) -> None:
-        raise OSError(5, "Input/output error", str(path))
-
-    with monkeypatch.context() as patch:
-        patch.setattr("resources.object_store.os.scandir", unmounted)
-        with pytest.raises(TransientFailure, match="cannot be listed"):
-            incoming.tick()
+    aside = incoming.folder.rename(incoming.home / "aside")
+    incoming.store.path_of("incoming").write_bytes(b"")  # a share that is not mounted
+    with pytest.raises(TransientFailure, match="cannot be listed"):
+        incoming.tick()
     assert incoming.state == before
+    incoming.store.path_of("incoming").unlink()
+    aside.rename(incoming.store.path_of("incoming"))
     assert len(incoming.ticks().registered) == 1
 
 
