@@ -21,7 +21,6 @@ from neurovision_assets.surgery.report.model import Report
 from neurovision_assets.surgery.report.pdf import render_pdf
 from neurovision_assets.surgery.report.pictures import load_pictures
 from neurovision_assets.surgery.report.previews import timeline_preview
-from neurovision_assets.surgery.report.texts import LANGUAGES
 from neurovision_assets.surgery.report.xlsx import render_xlsx
 
 
@@ -40,12 +39,12 @@ def report(work: Work[ReportConfig]) -> Outcome:
     work.progress(0.1)
     pictures = load_pictures(content, frame_loader(work, [frame.frame_index for frame in content.key_frames]))
     shown = {index: picture.jpeg for index, picture in pictures.items()}
-    language = work.config.language
+    language = work.config.languages[0]
     work.draft.write_bytes("json", render_json(content), content_hash=report_content_hash(content, shown))
     work.draft.write_bytes("html", render_html(content, pictures, language))
     work.draft.write_bytes("xlsx", render_xlsx(content, language))
     work.progress(0.5)
-    for code in LANGUAGES:
+    for code in work.config.languages:
         name = "pdf" if code == language else f"{code}.pdf"
         work.draft.write_bytes(name, render_pdf(content, pictures, code))
     return Outcome(counts=content.counts.model_dump(exclude_none=True), preview=preview_of(content))
