@@ -27,6 +27,7 @@ from resources.object_store import ObjectStore
 from resources.progress import ProgressBoard
 from resources.settings import Settings, load_settings
 from sensors.callbacks import callback_sensors
+from sensors.served_models import served_models_sensor
 from sensors.uploads import uploads_sensor
 
 STAGES = [video, frames, features, phases, instruments, anatomy, events, report]
@@ -53,7 +54,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         assets=[uploads, *STAGES, *registry_assets],
         asset_checks=[uploads_accepted],
         jobs=[process_video_job, install_models_job],
-        sensors=[uploads_sensor, *callback_sensors],
+        sensors=[uploads_sensor, served_models_sensor, *callback_sensors],
         resources={**build_resources(load_settings()), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )
