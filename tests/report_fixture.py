@@ -28,8 +28,8 @@ from simulator.render import SimulatedFrame, render_frame
 from simulator.vocabulary import ANATOMY, INSTRUMENTS, PHASES
 
 FPS = 2.0
-MASK_EVERY = 4
-"""A mask on every fourth frame is enough for tests; rendering is what takes the time."""
+SMALL_PX = (320, 240)
+"""Tests need no large pictures; rendering them is what takes the time."""
 
 STAGES = ("video", "frames", "features", "phases", "instruments", "anatomy", "events")
 MODELS = {
@@ -48,9 +48,10 @@ class Operation:
     video: VideoFacts
     tables: ReportTables
     provenance: tuple[Provenance, ...]
-    decoding: DecodingLoss = DecodingLoss()
+    decoding: DecodingLoss | None = None
     missing: tuple[MissingComponent, ...] = ()
     profile: str = "production"
+    size_px: tuple[int, int] = SMALL_PX
 
     def report(self, config: ReportConfig | None = None) -> Report:
         """The report."""
@@ -66,7 +67,7 @@ class Operation:
 
     def load_frame(self, frame_index: int) -> bytes:
         """The stored JPEG of a frame."""
-        return frame_jpeg(self.plan, frame_index)
+        return frame_jpeg(self.plan, frame_index, self.size_px)
 
     def without(self, *names: str) -> Operation:
         """The same operation with some tables missing."""
@@ -74,12 +75,19 @@ class Operation:
 
 
 @cache
-def operation(seed: int = 7, duration_s: float = 60.0, confidence: float = 0.9, novelty: float = 0.4) -> Operation:
+def operation(
+    seed: int = 7,
+    duration_s: float = 30.0,
+    confidence: float = 0.9,
+    novelty: float = 0.4,
+    size_px: tuple[int, int] = SMALL_PX,
+) -> Operation:
     """A simulated operation.
 
     Args:
         seed: of the simulator.
         duration_s: length.
+        size_px: width and height of the stored frames.
         confidence: about the models' mean confidence.
         novelty: about the pictures' mean novelty.
     """
@@ -94,12 +102,12 @@ def operation(seed: int = 7, duration_s: float = 60.0, confidence: float = 0.9, 
         ),
         phases=_phases(plan, times, confidence, dice),
         phase_segments=segments,
-        detections=_detections(plan, times, dice),
+        detections=_detections(plan, times, size_px, dice),
         instrument_uses=_uses(plan, dice),
-        anatomy=_anatomy(plan, times, dice),
+        anatomy=_anatomy(plan, times, size_px, dice),
         events=_events(plan),
     )
-    return Operation(plan=plan, video=facts(plan), tables=tables, provenance=provenance())
+    return Operation(plan=plan, video=facts(plan), tables=tables, provenance=provenance(), size_px=size_px)
 
 
 def facts(plan: OperationPlan, **changes: Any) -> VideoFacts:
@@ -127,7 +135,7 @@ def provenance(*, run_id: str = "run-1", hour: int = 9) -> tuple[Provenance, ...
     records = []
     for place, stage in enumerate(STAGES):
         started = datetime.datetime(2026, 3, 14, hour, 0, place, tzinfo=datetime.UTC)
-        models = [ModelUse(name=MODELS[stage], version=1, release="1.0.0", digest="ab" * 32, engine="onnxruntime 1.31.1", precision="fp32")] if stage in MODELS else []
+        models = [model_use(MODELS[stage])] if stage in MODELS else []
         records.append(
             Provenance(
                 asset=f"surgery/{stage}",
@@ -152,16 +160,23 @@ def provenance(*, run_id: str = "run-1", hour: int = 9) -> tuple[Provenance, ...
     return tuple(records)
 
 
+def model_use(name: str) -> ModelUse:
+    """A model that took part."""
+    return ModelUse(
+        name=name, version=1, release="1.0.0", digest="ab" * 32, engine="onnxruntime 1.31.1", precision="fp32"
+    )
+
+
 @cache
-def rendered(plan: OperationPlan, frame_index: int) -> SimulatedFrame:
+def rendered(plan: OperationPlan, frame_index: int, size_px: tuple[int, int]) -> SimulatedFrame:
     """The simulated picture of a stored frame, with its truth."""
-    return render_frame(plan, frame_index * 1000 / FPS)
+    return render_frame(plan, frame_index * 1000 / FPS, *size_px)
 
 
-def frame_jpeg(plan: OperationPlan, frame_index: int) -> bytes:
+def frame_jpeg(plan: OperationPlan, frame_index: int, size_px: tuple[int, int]) -> bytes:
     """The stored JPEG of a frame."""
     buffer = BytesIO()
-    Image.fromarray(rendered(plan, frame_index).image).save(buffer, "JPEG", quality=95)
+    Image.fromarray(rendered(plan, frame_index, size_px).image).save(buffer, "JPEG", quality=95)
     return buffer.getvalue()
 
 
@@ -259,10 +274,10 @@ def _uses(plan: OperationPlan, dice: np.random.Generator) -> pa.Table:
     return _whole(schemas.INSTRUMENT_USES, rows)
 
 
-def _detections(plan: OperationPlan, times: Any, dice: np.random.Generator) -> pa.Table:
+def _detections(plan: OperationPlan, times: Any, size_px: tuple[int, int], dice: np.random.Generator) -> pa.Table:
     rows = []
-    for index in range(0, len(times), MASK_EVERY):
-        for tool in rendered(plan, index).instruments:
+    for index in range(len(times)):
+        for tool in rendered(plan, index, size_px).instruments:
             box = [float(side) for side in tool.box_px]
             sides = dict(zip(("x_min", "y_min", "x_max", "y_max"), box, strict=True))
             rows.append(
@@ -280,14 +295,14 @@ def _detections(plan: OperationPlan, times: Any, dice: np.random.Generator) -> p
     return _whole(schemas.DETECTIONS, rows)
 
 
-def _anatomy(plan: OperationPlan, times: Any, dice: np.random.Generator) -> pa.Table:
+def _anatomy(plan: OperationPlan, times: Any, size_px: tuple[int, int], dice: np.random.Generator) -> pa.Table:
     rows = []
-    for index in range(0, len(times), MASK_EVERY):
-        classes = rendered(plan, index).anatomy
+    for index in range(len(times)):
+        classes = rendered(plan, index, size_px).anatomy
         for class_id, structure in enumerate(ANATOMY, start=1):
             mask = classes == class_id
             area = int(mask.sum())
-            if area < 200:
+            if area * 1500 < mask.size:
                 continue
             rle = coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
             rows.append(
@@ -321,7 +336,7 @@ def _events(plan: OperationPlan) -> pa.Table:
                 "rule": span.kind,
                 "rule_version": "1.0.0",
                 "detail": "area 1.2 % → 7.9 % in 3.0 s",
-                "evidence_frames": sorted({first // MASK_EVERY * MASK_EVERY, (first + last) // 2, last}),
+                "evidence_frames": sorted({first, (first + last) // 2, last}),
             }
         )
     return _whole(schemas.EVENTS, rows)

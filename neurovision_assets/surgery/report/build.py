@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from neurovision_assets.provenance import ModelUse, Provenance
 from neurovision_assets.surgery.report import findings, keyframes, trust
+from neurovision_assets.surgery.report.config import ReportConfig
 from neurovision_assets.surgery.report.inputs import ReportTables
 from neurovision_assets.surgery.report.model import (
     Component,
@@ -18,7 +19,6 @@ from neurovision_assets.surgery.report.model import (
     Report,
     VideoFacts,
 )
-from neurovision_assets.surgery.report.config import ReportConfig
 from neurovision_assets.surgery.report.sources import build_sources
 
 

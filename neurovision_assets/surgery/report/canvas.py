@@ -3,8 +3,8 @@
 Belongs here: figures, axes and their rendering with matplotlib, without pyplot. Does not belong here: what is drawn
 (`charts`).
 
-A figure is laid out at 72 dots an inch, so that a point is a pixel of the page at full width. All charts of a report have
-the same margins: a moment of the operation stands at the same place in each.
+A figure is laid out at 72 dots an inch, so that a point is a pixel of the page at full width. All charts of a report
+have the same margins: a moment of the operation stands at the same place in each.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ from typing import Any
 from neurovision_assets.surgery.report.texts import HOUR_S, SECOND_MS, Words
 
 LAYOUT_DPI = 72
-ROW_PX, GAP_PX, TOP_PX, AXIS_PX = 22, 8, 6, 26
+ROW_PX, GAP_PX, TOP_PX, AXIS_PX = 22, 13, 6, 26
+LABEL_GAP_PX = 9
+CHARACTER_PX = 0.62
+"""Mean width of a character of DejaVu Sans in units of its size, rounded up."""
+
 LEFT_SHARE, RIGHT_SHARE = 0.195, 0.125
 TEXT_PX, SMALL_PX = 12.0, 11.0
 INK, FAINT, RULE = "#24313B", "#5D6B76", "#D5DADD"
 MAX_TICKS = 9
 TICK_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 
-FIGURE_STYLE = {
+FIGURE_STYLE: Any = {
     "font.family": ["DejaVu Sans"],
     "font.size": TEXT_PX,
     "svg.fonttype": "none",
@@ -81,16 +85,19 @@ class Paper:
 
     def label(self, axis: Any, y: float, text: str, *, right: bool = False) -> None:
         """A row's title in the left margin, or its figure in the right one; `y` in data units."""
+        room = self.width_px * (RIGHT_SHARE if right else LEFT_SHARE) - 2 * LABEL_GAP_PX
+        longest = max(len(line) for line in text.split("\n"))
+        fitting = room / (longest * CHARACTER_PX)
         axis.annotate(
             text,
             xy=(1 if right else 0, y),
             xycoords=axis.get_yaxis_transform(),
-            xytext=(8 if right else -10, 0),
+            xytext=(LABEL_GAP_PX if right else -LABEL_GAP_PX, 0),
             textcoords="offset points",
             ha="left" if right else "right",
             va="center",
             color=FAINT if right else INK,
-            fontsize=SMALL_PX if right else TEXT_PX,
+            fontsize=min(SMALL_PX if right else TEXT_PX, fitting),
             annotation_clip=False,
         )
 
@@ -128,7 +135,8 @@ def to_svg(figure: Any, name: str) -> str:
     buffer = BytesIO()
     with mpl.rc_context({**FIGURE_STYLE, "svg.hashsalt": name}):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        FigureCanvasSVG(figure).print_svg(buffer, metadata=nothing)
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(buffer, metadata=nothing)
     text = buffer.getvalue().decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
@@ -149,5 +157,6 @@ def to_png(figure: Any, dpi: float) -> bytes:
     with mpl.rc_context(FIGURE_STYLE):
         figure.set_facecolor("white")
         figure.set_dpi(dpi)
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()

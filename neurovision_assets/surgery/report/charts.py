@@ -11,7 +11,16 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from neurovision_assets.surgery.report.canvas import FAINT, FIGURE_STYLE, INK, ROW_PX, RULE, SMALL_PX, Paper
+from neurovision_assets.surgery.report.canvas import (
+    CHARACTER_PX,
+    FAINT,
+    FIGURE_STYLE,
+    INK,
+    ROW_PX,
+    RULE,
+    SMALL_PX,
+    Paper,
+)
 from neurovision_assets.surgery.report.colours import colour, ink_on
 from neurovision_assets.surgery.report.model import PhaseSegment, Report, Series
 from neurovision_assets.surgery.report.texts import Words
@@ -21,9 +30,6 @@ ChartName = Literal["timeline", "instruments", "anatomy", "novelty"]
 BAND_PX, LANE_PX, CURVE_PX, NOVELTY_PX = 44.0, 20.0, 40.0, 84.0
 MARK_PX = 4.0
 """The least width of a mark: shorter events would be invisible."""
-
-CHARACTER_PX = 0.62
-"""Mean width of a character of DejaVu Sans in units of its size, rounded up."""
 
 CONFIDENCE_COLOUR, NOVELTY_COLOUR, LIMIT_COLOUR = "#3B6E8F", "#8A5A00", "#B3261E"
 
@@ -133,7 +139,7 @@ def _confidence(axis: Any, report: Report, paper: Paper) -> None:
         paper.label(axis, share, paper.words.percent(share), right=True)
     if report.trust.mean_phase_confidence is not None:
         mean = paper.words.percent(report.trust.mean_phase_confidence)
-        paper.label(axis, 0.5, f"⌀ {mean}", right=True)
+        paper.label(axis, 0.5, paper.words.text("chart_mean", value=mean), right=True)
 
 
 def _instruments(report: Report, paper: Paper) -> Any:
@@ -194,7 +200,7 @@ def _novelty(report: Report, paper: Paper) -> Any:
 
 def _short(name: str) -> str:
     """What stands before the comma: a row's title has little room."""
-    return name.split(",")[0]
+    return name.split(",", maxsplit=1)[0]
 
 
 def _curve(

@@ -2,8 +2,8 @@
 
 Belongs here: which colour means what. Does not belong here: drawing.
 
-Phases use Paul Tol's muted scheme with greys, tissues his light scheme (SRON/EPS/TN/09-002, 2021); instruments and events
-the palette of Okabe and Ito (2008). Neighbouring phases of the usual order also differ in lightness.
+Phases use Paul Tol's muted scheme with greys, tissues his light scheme (SRON/EPS/TN/09-002, 2021); instruments and
+events the palette of Okabe and Ito (2008). Neighbouring phases of the usual order also differ in lightness.
 """
 
 from __future__ import annotations

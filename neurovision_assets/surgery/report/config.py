@@ -14,7 +14,8 @@ class ReportConfig(BaseModel):
     """Settings of the report stage; the limits' defaults serve the default models.
 
     Attributes:
-        language: of PDF and XLSX, and the one that the page shows first; the page holds all languages.
+        languages: a PDF is written in each; the first is also the workbook's and the one that the page shows first.
+            The page itself always holds all languages.
         low_confidence: a frame whose phase is less probable than this counts as one of low confidence: below one half
             all other phases together are as probable as the one that was named.
         novel: novelty above which a picture counts as unlike the training pictures; 1.0 is the 99th percentile of
@@ -24,8 +25,8 @@ class ReportConfig(BaseModel):
         uncertain_mean_confidence: mean calibrated phase confidence below which the phases need a second look.
         uncertain_low_share: share of low-confidence frames above which they do.
         uncertain_detection_score: mean detection score below which the instruments do; scores start at 0.5.
-        novelty_required: whether a report without measured novelty is uncertain: confidence alone is known to stay high
-            on pictures of another domain (Hendrycks and Gimpel, ICLR 2017). A hospital may turn it off after validation.
+        novelty_required: whether a report without measured novelty is uncertain: confidence alone may stay high on
+            pictures of another domain (Hendrycks and Gimpel, ICLR 2017). A hospital may turn it off after validation.
         dark_brightness: mean luma (0–255) below which a picture is called dark.
         blurred_sharpness: variance of the Laplacian below which a picture is called blurred (see `frames/quality`).
         warned_share: share of frozen, dark or blurred frames from which on the report warns.
@@ -35,7 +36,7 @@ class ReportConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    language: Literal["en", "ru"] = "en"
+    languages: tuple[Literal["en", "ru"], ...] = Field(default=("en", "ru"), min_length=1)
     low_confidence: float = Field(default=0.5, ge=0, le=1)
     novel: float = Field(default=1.0, ge=0)
     uncertain_novel_share: float = Field(default=0.05, ge=0, le=1)

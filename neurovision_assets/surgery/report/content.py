@@ -30,9 +30,7 @@ def report_content_hash(report: Report, pictures: Mapping[int, bytes]) -> str:
     Returns:
         64 hex digits, the same for every run on the same inputs.
     """
-    lasting = report.model_dump(
-        mode="json", exclude={"provenance": {"__all__": set(VOLATILE_PROVENANCE)}}
-    )
+    lasting = report.model_dump(mode="json", exclude={"provenance": {"__all__": set(VOLATILE_PROVENANCE)}})
     digest = hashlib.sha256(canonical_json(lasting).encode())
     for index in sorted(pictures):
         digest.update(index.to_bytes(8, "little") + hashlib.sha256(pictures[index]).digest())

@@ -93,9 +93,7 @@ def structures(table: pa.Table | None, frame_count: int) -> tuple[StructureVisib
     return tuple(sorted(found, key=lambda item: (-item.frame_count, item.structure)))
 
 
-def events(
-    table: pa.Table | None, segments: tuple[PhaseSegment, ...], key_frames: dict[int, int]
-) -> tuple[Event, ...]:
+def events(table: pa.Table | None, segments: tuple[PhaseSegment, ...], key_frames: dict[int, int]) -> tuple[Event, ...]:
     """The events in time's order, each with the phase at its start."""
     if table is None:
         return ()

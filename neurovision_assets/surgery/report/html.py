@@ -95,13 +95,9 @@ class _Gallery:
         """The picture in words, for those who cannot see it."""
         names = dict.fromkeys([("instrument", box.instrument) for box in frame.boxes])
         names |= dict.fromkeys([("structure", mask.structure) for mask in frame.masks])
-        found = self._say.listed(
-            [self._say.name(kind, name) for kind, name in names], self._say.text("nothing_marked")
-        )
+        found = self._say.listed([self._say.name(kind, name) for kind, name in names], self._say.text("nothing_marked"))
         captions = self._say.listed([self.title(caption) for caption in frame.captions], Both({}))
-        return self._say.text(
-            "picture_alt", time=self._say.clock(frame.timestamp_ms), caption=captions, found=found
-        )
+        return self._say.text("picture_alt", time=self._say.clock(frame.timestamp_ms), caption=captions, found=found)
 
 
 def _each(words: list[Words], say: Callable[[Words], str]) -> Both:
@@ -119,7 +115,11 @@ def _template() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("report.html.j2")
 

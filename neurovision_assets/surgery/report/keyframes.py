@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from neurovision_assets.surgery.report.config import ReportConfig
 from neurovision_assets.surgery.report.inputs import Array, ReportTables, column, rows_of_frames, share
 from neurovision_assets.surgery.report.model import Box, Caption, KeyFrame, Mask
-from neurovision_assets.surgery.report.config import ReportConfig
 
 MIDDLE_SHARE = 0.6
 """Only the middle of a segment is searched: near its ends the phase is least certain, for people too."""
@@ -59,7 +59,9 @@ class FrameFigures:
         merit[column(frames, "frozen").astype(bool)] *= 0.5
         merit[column(frames, "brightness") < config.dark_brightness] *= 0.25
         if tables.phases is not None:
-            confidences = dict(zip(column(tables.phases, "frame_index"), column(tables.phases, "confidence"), strict=True))
+            confidences = dict(
+                zip(column(tables.phases, "frame_index"), column(tables.phases, "confidence"), strict=True)
+            )
             merit = merit * np.array([confidences.get(index, 0.0) for index in indexes], dtype=np.float64)
         return cls(frame_index=indexes, timestamp_ms=column(frames, "timestamp_ms"), merit=merit)
 
@@ -76,7 +78,7 @@ class FrameFigures:
 
 
 def choose(tables: ReportTables, config: ReportConfig) -> Choice:
-    """Pictures of the phases first, then of the surest events, at most ``config.max_key_frames`` in all."""
+    """Pictures of the phases, then of the surest events of every kind, at most ``config.max_key_frames`` in all."""
     figures = FrameFigures.of(tables, config)
     events = _ranked_events(tables.events, figures)
     reserved = min(len(events), config.max_key_frames - int(config.max_key_frames * PHASE_SHARE))
@@ -94,21 +96,28 @@ def _ranked_segments(table: pa.Table | None) -> list[dict[str, Any]]:
     if table is None:
         return []
     rows = sorted(table.to_pylist(), key=lambda row: (-row["duration_ms"], row["segment_index"]))
-    first = {row["phase"]: row["segment_index"] for row in reversed(rows)}
-    return sorted(rows, key=lambda row: row["segment_index"] != first[row["phase"]])
+    return _one_of_each_first(rows, "phase")
 
 
 def _ranked_events(table: pa.Table | None, figures: FrameFigures) -> list[tuple[int, int]]:
-    """(event_index, evidence frame) of the events that have a stored one, the surest first."""
+    """(event_index, evidence frame) of the events that have a stored one, the surest of every kind first."""
     if table is None:
         return []
     merit = dict(zip(figures.frame_index.tolist(), figures.merit.tolist(), strict=True))
+    rows = sorted(table.to_pylist(), key=lambda row: (-row["score"], row["start_ms"], row["event_index"]))
     ranked = []
-    for row in sorted(table.to_pylist(), key=lambda row: (-row["score"], row["start_ms"], row["event_index"])):
+    for row in _one_of_each_first(rows, "kind"):
         evidence = [frame for frame in row["evidence_frames"] if frame in merit]
         if evidence:
             ranked.append((row["event_index"], max(evidence, key=lambda frame: (merit[frame], -frame))))
     return ranked
+
+
+def _one_of_each_first(rows: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """The first row of every kind, then the others; both in the order given."""
+    firsts = {row[kind]: place for place, row in reversed(list(enumerate(rows)))}
+    order = sorted(range(len(rows)), key=lambda place: (firsts[rows[place][kind]] != place, place))
+    return [rows[place] for place in order]
 
 
 def key_frames(choice: Choice, tables: ReportTables) -> tuple[KeyFrame, ...]:

@@ -2,8 +2,8 @@
 
 Belongs here: the report's schema. Does not belong here: words (`texts`), computing (`build`), formats.
 
-Times are milliseconds on the operation's clock, shares and scores 0 to 1 and rounded to four digits, boxes pixels of the
-stored frame. A change of the fields' meaning raises ``REPORT_SCHEMA_VERSION``.
+Times are milliseconds on the operation's clock, shares and scores 0 to 1 and rounded to four digits, boxes pixels of
+the stored frame. A change of the fields' meaning raises ``REPORT_SCHEMA_VERSION``.
 """
 
 from __future__ import annotations

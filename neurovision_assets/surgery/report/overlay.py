@@ -20,6 +20,12 @@ OUTLINE_TOLERANCE_PX = 1.0
 SMALLEST_OUTLINE_PX = 30.0
 """Specks below this area are noise to a reader; they still count in every figure."""
 
+LABELS_A_WIDTH = 32
+"""Label font sizes that make a picture's width."""
+
+LABEL_REACH = 0.45
+"""Width of a usual label as a share of the picture's: names differ by language, places do not."""
+
 Polygon = npt.NDArray[np.int32]
 
 
@@ -38,8 +44,17 @@ class Outline:
 
 
 @dataclass(frozen=True)
+class Label:
+    """Where a box's text stands: its baseline's start, or its end when it runs to the left."""
+
+    x_px: float
+    y_px: float
+    ends_here: bool
+
+
+@dataclass(frozen=True)
 class MarkedBox:
-    """An instrument: corner and size in pixels of the picture."""
+    """An instrument: corner and size in pixels of the picture, and the place of its label."""
 
     instrument: str
     score: float
@@ -47,6 +62,7 @@ class MarkedBox:
     y_px: float
     width_px: float
     height_px: float
+    label: Label
 
 
 @dataclass(frozen=True)
@@ -73,18 +89,38 @@ def overlay(frame: KeyFrame, frame_size_px: tuple[int, int], picture_size_px: tu
         for mask in frame.masks
         if (polygons := _polygons(mask.rle, frame_size_px, (scale_x, scale_y)))
     )
-    boxes = tuple(
-        MarkedBox(
-            instrument=box.instrument,
-            score=box.score,
-            x_px=round(box.x_min_px * scale_x, 1),
-            y_px=round(box.y_min_px * scale_y, 1),
-            width_px=round((box.x_max_px - box.x_min_px) * scale_x, 1),
-            height_px=round((box.y_max_px - box.y_min_px) * scale_y, 1),
-        )
-        for box in frame.boxes
-    )
-    return Overlay(*picture_size_px, outlines=outlines, boxes=boxes)
+    boxes: list[MarkedBox] = []
+    for box in frame.boxes:
+        x, y = round(box.x_min_px * scale_x, 1), round(box.y_min_px * scale_y, 1)
+        width = round((box.x_max_px - box.x_min_px) * scale_x, 1)
+        height = round((box.y_max_px - box.y_min_px) * scale_y, 1)
+        label = _label((x, y, width, height), picture_size_px, [other.label for other in boxes])
+        boxes.append(MarkedBox(box.instrument, box.score, x, y, width, height, label))
+    return Overlay(*picture_size_px, outlines=outlines, boxes=tuple(boxes))
+
+
+def label_size_px(picture_width_px: int) -> float:
+    """Size of the labels' font."""
+    return picture_width_px / LABELS_A_WIDTH
+
+
+def _label(box: tuple[float, float, float, float], picture_px: tuple[int, int], taken: list[Label]) -> Label:
+    """Above the box, else below, else inside: the first place in the picture that no other label has."""
+    x, y, width, height = box
+    size = label_size_px(picture_px[0])
+    ends = x + width > picture_px[0] - x
+    at = x + width if ends else x
+    baselines = (y - 0.4 * size, y + height + 1.15 * size, y + 1.15 * size)
+    inside = [baseline for baseline in baselines if size <= baseline <= picture_px[1]] or [baselines[2]]
+    labels = [Label(round(at, 1), round(baseline, 1), ends) for baseline in inside]
+    reach = LABEL_REACH * picture_px[0]
+    free = (label for label in labels if not any(_collide(label, other, size, reach) for other in taken))
+    return next(free, labels[0])
+
+
+def _collide(one: Label, other: Label, size_px: float, reach_px: float) -> bool:
+    starts = [label.x_px - reach_px if label.ends_here else label.x_px for label in (one, other)]
+    return abs(one.y_px - other.y_px) < 1.3 * size_px and abs(starts[0] - starts[1]) < reach_px
 
 
 def decode_mask(rle: str, frame_size_px: tuple[int, int]) -> npt.NDArray[np.uint8]:

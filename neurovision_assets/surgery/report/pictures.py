@@ -15,7 +15,7 @@ import numpy as np
 
 from neurovision_assets.surgery.report.colours import colour, ink_on, rgb
 from neurovision_assets.surgery.report.model import KeyFrame, Report
-from neurovision_assets.surgery.report.overlay import Overlay, overlay
+from neurovision_assets.surgery.report.overlay import MarkedBox, Overlay, label_size_px, overlay
 from neurovision_assets.surgery.report.texts import Words
 
 MAX_WIDTH_PX = 640
@@ -59,7 +59,7 @@ def _picture(frame: KeyFrame, jpeg: bytes) -> Picture:
 
 
 def paint(picture: Picture, words: Words) -> bytes:
-    """The picture with its marks burned in, as JPEG: tissues as translucent colours, instruments as boxes with labels."""
+    """The picture with its marks burned in, as JPEG: tissues as translucent colours, instruments as labelled boxes."""
     import cv2
     from PIL import Image, ImageDraw
 
@@ -73,22 +73,22 @@ def paint(picture: Picture, words: Words) -> bytes:
         cv2.polylines(canvas, list(outline.polygons), isClosed=True, color=tint, thickness=1, lineType=cv2.LINE_AA)
     painted = Image.fromarray(canvas)
     draw = ImageDraw.Draw(painted)
-    font = _font(max(12, painted.width // 32))
+    font = _font(round(label_size_px(painted.width)))
     for box in picture.overlay.boxes:
-        _draw_box(draw, font, box, f"{words.name('instrument', box.instrument)} {words.number(box.score)}")
+        label = f"{words.name('instrument', box.instrument)} {words.number(box.score)}"
+        _draw_box(draw, font, box, label)
     return encode(painted)
 
 
-def _draw_box(draw: Any, font: Any, box: Any, label: str) -> None:
+def _draw_box(draw: Any, font: Any, box: MarkedBox, label: str) -> None:
     tint = colour("instrument", box.instrument)
     right, bottom = box.x_px + box.width_px, box.y_px + box.height_px
     draw.rectangle((box.x_px - 1, box.y_px - 1, right + 1, bottom + 1), outline="#000000", width=5)
     draw.rectangle((box.x_px, box.y_px, right, bottom), outline=tint, width=3)
-    left, top, far, low = draw.textbbox((0, 0), label, font=font)
-    height = low - top + 8
-    y = box.y_px - height if box.y_px >= height else box.y_px
-    draw.rectangle((box.x_px, y, box.x_px + far - left + 10, y + height), fill=tint)
-    draw.text((box.x_px + 5, y + 4 - top), label, fill=ink_on(tint), font=font)
+    place, anchor = (box.label.x_px, box.label.y_px), "rs" if box.label.ends_here else "ls"
+    left, top, far, low = draw.textbbox(place, label, font=font, anchor=anchor)
+    draw.rectangle((left - 3, top - 3, far + 3, low + 3), fill=tint)
+    draw.text(place, label, fill=ink_on(tint), font=font, anchor=anchor)
 
 
 def _font(size_px: int) -> Any:

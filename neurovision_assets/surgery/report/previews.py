@@ -1,6 +1,6 @@
 """Small pictures for the orchestrator's page of an asset.
 
-Belongs here: previews that fit into event metadata (DESIGN §4: under 50 KB). Does not belong here: charts of the report.
+Belongs here: previews that fit into event metadata (DESIGN §4: under 50 KB). Does not belong here: charts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def timeline_preview(
     """
     from PIL import Image, ImageDraw
 
-    width, height = TIMELINE_SIZE_PX
+    width = TIMELINE_SIZE_PX[0]
     image = Image.new("RGB", TIMELINE_SIZE_PX, "#FFFFFF")
     draw = ImageDraw.Draw(image)
     scale = (width - 1) / max(1, duration_ms)

@@ -37,9 +37,7 @@ def reason(report: Report, name: TrustReason, words: Words) -> str:
 
 def missing(report: Report, item: MissingComponent, words: Words) -> str:
     """What is missing and why."""
-    sentence = words.text(
-        f"missing_{item.reason}", component=words.component(item.component), profile=report.profile
-    )
+    sentence = words.text(f"missing_{item.reason}", component=words.component(item.component), profile=report.profile)
     return f"{sentence} {words.text('missing_detail', detail=item.detail)}" if item.detail else sentence
 
 

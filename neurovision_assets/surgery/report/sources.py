@@ -5,6 +5,8 @@ Belongs here: the map from a figure's id to stage, table, rows and frames. Does 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,15 +44,20 @@ def build_sources(
     found = {"video": Source(stage="surgery/video", table="video", columns=("upload_sha256",), row_count=1)}
     found |= _whole_table_figures(tables)
     for segment in segments:
-        columns = ("phase", *SPAN_COLUMNS, "mean_confidence")
-        where = {"segment_index": segment.index}
-        span = (segment.start_ms, segment.end_ms)
-        found[f"phase.{segment.index}"] = clock.source("phases", "phase_segments", columns, where, span)
+        found[f"phase.{segment.index}"] = clock.source(
+            "phases",
+            "phase_segments",
+            ("phase", *SPAN_COLUMNS, "mean_confidence"),
+            {"segment_index": segment.index},
+            (segment.start_ms, segment.end_ms),
+        )
     for use in uses:
-        columns, where = (*SPAN_COLUMNS, "mean_score"), {"instrument": use.instrument, "use_index": use.use_index}
-        span = (use.start_ms, use.end_ms)
         found[f"use.{use.instrument}.{use.use_index}"] = clock.source(
-            "instruments", "instrument_uses", columns, where, span
+            "instruments",
+            "instrument_uses",
+            (*SPAN_COLUMNS, "mean_score"),
+            {"instrument": use.instrument, "use_index": use.use_index},
+            (use.start_ms, use.end_ms),
         )
     for total in totals:
         own = [use for use in uses if use.instrument == total.instrument]
@@ -83,7 +90,7 @@ class _Clock:
         stage: str,
         table: str,
         columns: tuple[str, ...],
-        where: dict[str, str | int],
+        where: Mapping[str, str | int],
         span_ms: tuple[int, int],
         row_count: int = 1,
     ) -> Source:
@@ -93,7 +100,7 @@ class _Clock:
             stage=f"surgery/{stage}",
             table=table,
             columns=columns,
-            where=where,
+            where=dict(where),
             row_count=row_count,
             first_frame=int(inside[0]) if len(inside) else None,
             last_frame=int(inside[-1]) if len(inside) else None,
@@ -106,9 +113,7 @@ def _whole_table_figures(tables: ReportTables) -> dict[str, Source]:
         for figure, name in QUALITY_FIGURES.items()
     }
     for figure in ("lost_packets", "lost_ms"):
-        found[f"quality.{figure}"] = Source(
-            stage="surgery/frames", table="decoding", columns=(figure,), row_count=1
-        )
+        found[f"quality.{figure}"] = Source(stage="surgery/frames", table="decoding", columns=(figure,), row_count=1)
     for figure, (attribute, stage, name) in TRUST_FIGURES.items():
         table = getattr(tables, attribute)
         if table is not None:

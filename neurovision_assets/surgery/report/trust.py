@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from neurovision_assets.surgery.report.config import ReportConfig
 from neurovision_assets.surgery.report.findings import area_curves, binned_mean
 from neurovision_assets.surgery.report.inputs import Array, ReportTables, column, mean, share
 from neurovision_assets.surgery.report.model import (
@@ -22,7 +23,6 @@ from neurovision_assets.surgery.report.model import (
     Verdict,
     WarningKind,
 )
-from neurovision_assets.surgery.report.config import ReportConfig
 
 MAX_SERIES_STEPS = 300
 """More steps than a chart has room for would only make the file larger."""
