@@ -64,9 +64,11 @@ class ClassRuns:
 
         own = self.class_id == class_id
         start, end = self.start[own], self.start[own] + self.length[own]
-        edges = np.concatenate(([0], np.stack((start, end), axis=1).reshape(-1), [self.size[0] * self.size[1]]))
-        counts = np.diff(edges)
         height, width = self.size
+        edges = np.concatenate(([0], np.stack((start, end), axis=1).reshape(-1), [height * width]))
+        counts = np.diff(edges)
+        if counts[-1] == 0:
+            counts = counts[:-1]  # COCO writes no empty run at the end, and equal masks must have equal text
         packed = mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
         return str(packed["counts"], "ascii")
 
