@@ -27,7 +27,7 @@ JPEG_QUALITY = 95
 def violations(contract: TableContract, table: pa.Table) -> list[str]:
     """Where a table breaks its contract."""
     checker = ContractChecker(contract)
-    for batch in table.to_batches():
+    for batch in table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]:
         checker.add(batch)
     return checker.violations()
 

@@ -88,11 +88,7 @@ def test_frames_far_apart_are_still_linked() -> None:
     assert track(detections, 8 * INTERVAL_MS, CONFIG).tolist() == [0, 0, 0]
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 9), st.integers(0, 2), st.integers(0, 500), st.integers(0, 400)), max_size=40
-    )
-)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.integers(0, 500), st.integers(0, 400)), max_size=40))
 def test_numbers_are_unique_in_a_frame_without_holes_and_of_one_class(rows: list[tuple[int, int, int, int]]) -> None:
     detections = boxes([(frame, class_id, square(x, y)) for frame, class_id, x, y in sorted(rows)])
     numbers = track(detections, INTERVAL_MS, CONFIG)
@@ -104,7 +100,7 @@ def test_numbers_are_unique_in_a_frame_without_holes_and_of_one_class(rows: list
 
 
 def test_scissors_used_three_times_for_42_seconds() -> None:
-    frames = [*range(0, 40), *range(60, 90), *range(100, 114)]
+    frames = [*range(40), *range(60, 90), *range(100, 114)]
     frame_index, timestamp_ms = frame_times(200)
     detections = boxes(seen(frames, SCISSORS))
     table = instrument_uses_table(detections, frame_index, timestamp_ms, 100_000, LABELS, CONFIG)

@@ -87,7 +87,7 @@ def test_another_number_of_phases_is_refused(tmp_path: Path) -> None:
     inference = default_models(tmp_path)
     digest = inference.pin("feature_extractor").identity.digest
     cholec80 = load_taxonomy(FOLDER / "cholec80.yaml")
-    with pytest.raises(ConfigurationError, match="tells 11 phases.*names 7"):
+    with pytest.raises(ConfigurationError, match=r"tells 11 phases.*names 7"):
         check_segmenter(inference.pin("phase_segmenter"), "feature_extractor", digest, cholec80)
 
 
@@ -98,9 +98,7 @@ def test_the_same_phases_in_another_order_are_refused(tmp_path: Path) -> None:
     for phase, name in zip(content["phases"], reversed(DEFAULT.names), strict=True):
         phase["name"] = name
     with pytest.raises(ConfigurationError, match="labels"):
-        check_segmenter(
-            inference.pin("phase_segmenter"), "feature_extractor", digest, Taxonomy.model_validate(content)
-        )
+        check_segmenter(inference.pin("phase_segmenter"), "feature_extractor", digest, Taxonomy.model_validate(content))
 
 
 def test_the_segmenter_answers_with_a_row_a_frame(tmp_path: Path) -> None:

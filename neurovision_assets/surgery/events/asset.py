@@ -23,7 +23,7 @@ from neurovision_assets.surgery.report.previews import timeline_preview
 
 @stage_asset(SURGERY, EVENTS.name)
 def events(work: Work[EventsConfig]) -> Outcome:
-    """Bleeding, smoke, clips, exchanges, idle time and unusual phases, each with its rule and the pictures behind it."""
+    """Bleeding, smoke, clips, exchanges, idle time and unusual phases, each with its rule and its pictures."""
     rules, reference = load_rules(work.config.rules_path), load_reference(work.config.reference_path)
     geometry = geometry_of(work)
     times = work.table(FRAMES.name, columns=["frame_index", "timestamp_ms"])

@@ -1,0 +1,344 @@
+"""Events: every kind of rule on a scene that has it and on one that has not, rules and reference as data.
+
+Belongs here: rules on scenes made by hand. Does not belong here: whole operations (`test_events_on_operations`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from pydantic import ValidationError
+
+from neurovision_assets.schemas import ANATOMY, EVENT_KINDS, EVENTS, INSTRUMENT_USES, PHASE_SEGMENTS
+from neurovision_assets.surgery.events.config import EventsConfig
+from neurovision_assets.surgery.events.phase_rules import heaviest_course
+from neurovision_assets.surgery.events.reference import load_reference
+from neurovision_assets.surgery.events.rules import FoundEvents, find_events
+from neurovision_assets.surgery.events.ruleset import load_rules
+from neurovision_assets.surgery.events.scene import EventInputs
+from neurovision_assets.surgery.events.signals import PictureSignals, usual_level
+from neurovision_assets.surgery.events.spans import Clock, spans_above
+from resources.errors import ConfigurationError
+from tests.rooms import INTERVAL_MS, frame_times, violations
+
+RULES = load_rules(EventsConfig().rules_path)
+REFERENCE = load_reference(EventsConfig().reference_path)
+FRAMES = 240
+DURATION_MS = FRAMES * INTERVAL_MS
+TIDY = [("calot-triangle-dissection", 0, 60_000), ("clipping-and-cutting", 60_000, DURATION_MS)]
+
+
+def clock(frames: int = FRAMES) -> Clock:
+    return Clock.of(*frame_times(frames), frames * INTERVAL_MS)
+
+
+def pictures(**signals: np.ndarray) -> PictureSignals:
+    calm = {"view": np.ones(FRAMES), "outside": np.zeros(FRAMES), "haze": np.full(FRAMES, 0.1)}
+    return PictureSignals(**(calm | signals))
+
+
+def raised(first: int, after: int, value: float, ground: float = 0.0) -> np.ndarray:
+    signal = np.full(FRAMES, ground)
+    signal[first:after] = value
+    return signal
+
+
+def segments(rows: list[tuple[str, int, int]], confidence: float = 0.9) -> pa.Table:
+    listed = [
+        {
+            "segment_index": i,
+            "phase": p,
+            "start_ms": s,
+            "end_ms": e,
+            "duration_ms": e - s,
+            "mean_confidence": confidence,
+        }
+        for i, (p, s, e) in enumerate(rows)
+    ]
+    return pa.Table.from_pylist(listed, schema=PHASE_SEGMENTS.arrow_schema)
+
+
+def uses(rows: list[tuple[str, int, int]]) -> pa.Table:
+    listed = [
+        {
+            "instrument": name,
+            "use_index": i,
+            "start_ms": s,
+            "end_ms": e,
+            "duration_ms": e - s,
+            "mean_score": 0.8,
+            "frame_count": 2,
+        }
+        for i, (name, s, e) in enumerate(rows)
+    ]
+    return pa.Table.from_pylist(listed, schema=INSTRUMENT_USES.arrow_schema)
+
+
+def blood(areas: np.ndarray) -> pa.Table:
+    rows = [
+        {"frame_index": i, "timestamp_ms": i * INTERVAL_MS, "structure": "blood", "class_id": 6, "area_px": 1}
+        | {"area_fraction": area, "confidence": 0.5, "rle": "", "source_area_px": 1, "source_rle": ""}
+        for i, area in enumerate(areas.tolist())
+        if area > 0
+    ]
+    return pa.Table.from_pylist(rows, schema=ANATOMY.arrow_schema)
+
+
+def found(**given_inputs: Any) -> FoundEvents:
+    inputs: dict[str, Any] = {
+        "clock": clock(),
+        "duration_ms": DURATION_MS,
+        "pictures": pictures(),
+        "phases": segments(TIDY),
+        "instruments": uses([("grasper", 0, DURATION_MS)]),
+        "anatomy": blood(np.full(FRAMES, 0.004)),
+    }
+    result = find_events(EventInputs(**(inputs | given_inputs)), RULES, REFERENCE)
+    assert violations(EVENTS, result.table) == []
+    return result
+
+
+def spans(result: FoundEvents, kind: str) -> list[tuple[int, int]]:
+    return [(row["start_ms"], row["end_ms"]) for row in result.table.to_pylist() if row["kind"] == kind]
+
+
+def test_every_kind_has_a_rule_and_a_quiet_operation_has_no_events() -> None:
+    assert {rule.kind for rule in RULES.rules} == set(EVENT_KINDS)
+    quiet = found()
+    assert quiet.table.num_rows == 0
+    assert quiet.not_run == ()
+
+
+def test_bleeding_is_blood_over_its_usual_area() -> None:
+    result = found(anatomy=blood(raised(100, 120, 0.04, 0.004)))
+    assert spans(result, "bleeding") == [(50_000, 60_000)]
+    (event,) = result.table.to_pylist()
+    assert event["rule_version"] == RULES.version
+    assert "peak=0.04" in event["detail"]
+    assert event["score"] == pytest.approx(0.5 * (0.5 + 0.5 * (0.036 - 0.012) / (0.04 - 0.012)), rel=1e-3)
+    assert event["evidence_frames"] == [100, 119]
+
+
+def test_a_pool_that_was_always_there_is_no_bleeding() -> None:
+    assert spans(found(anatomy=blood(np.full(FRAMES, 0.05))), "bleeding") == []
+
+
+def test_smoke_is_surer_with_an_energy_instrument() -> None:
+    haze = pictures(haze=raised(100, 110, 0.4, 0.1))
+    without = found(pictures=haze)
+    beside = found(pictures=haze, instruments=uses([("grasper", 0, DURATION_MS), ("hook", 44_000, 49_000)]))
+    assert spans(without, "smoke") == spans(beside, "smoke") == [(50_000, 55_000)]
+    scores = [result.table["score"].to_pylist()[0] for result in (without, beside)]
+    assert scores[0] == pytest.approx(scores[1] / 2)
+
+
+def test_a_pale_wall_is_no_smoke() -> None:
+    phases = segments([*TIDY[:1], ("port-closure", 60_000, DURATION_MS)])
+    assert spans(found(pictures=pictures(haze=raised(150, 170, 0.4, 0.1)), phases=phases), "smoke") == []
+
+
+def test_what_is_seen_outside_is_no_event_of_the_inside() -> None:
+    away = {"outside": raised(100, 120, 0.8), "haze": raised(100, 120, 0.5, 0.1)}
+    result = found(
+        pictures=pictures(**away),
+        instruments=uses([("grasper", 0, 50_000), ("grasper", 60_000, DURATION_MS)]),
+        anatomy=blood(raised(100, 120, 0.1, 0.004)),
+    )
+    assert [row["kind"] for row in result.table.to_pylist()] == ["out-of-body"]
+    assert spans(result, "out-of-body") == [(50_000, 60_000)]
+
+
+def test_a_clip_is_the_clipper_come_and_gone_in_its_phase() -> None:
+    rows = [("grasper", 0, DURATION_MS), ("clipper", 20_000, 26_000), ("clipper", 70_000, 80_000)]
+    result = found(instruments=uses(rows))
+    assert spans(result, "clip-applied") == [(70_000, 80_000)]
+    assert result.table["score"].to_pylist() == pytest.approx([0.8 * 0.9])
+
+
+def test_a_clipper_that_is_still_there_at_the_end_was_not_withdrawn() -> None:
+    rows = [("grasper", 0, DURATION_MS), ("clipper", 100_000, DURATION_MS)]
+    assert spans(found(instruments=uses(rows)), "clip-applied") == []
+
+
+def test_an_exchange_is_one_gone_and_another_come() -> None:
+    rows = [("grasper", 0, DURATION_MS), ("hook", 10_000, 30_000), ("scissors", 32_000, 50_000)]
+    result = found(instruments=uses(rows))
+    assert spans(result, "instrument-exchange") == [(29_500, 32_500)]
+    (event,) = result.table.to_pylist()
+    assert "gone=hook come=scissors gap_ms=2000" in event["detail"]
+    assert event["evidence_frames"] == [59, 64]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("hook", 10_000, 30_000), ("scissors", 36_000, 50_000)],
+        [("hook", 10_000, 40_000), ("scissors", 30_000, 50_000)],
+        [
+            ("hook", 10_000, 30_000),
+            ("scissors", 10_000, 30_000),
+            ("hook", 33_500, 50_000),
+            ("scissors", 33_500, 50_000),
+        ],
+    ],
+    ids=["too late", "both at once", "the camera was away"],
+)
+def test_what_is_no_exchange(rows: list[tuple[str, int, int]]) -> None:
+    assert spans(found(instruments=uses([("grasper", 0, DURATION_MS), *rows])), "instrument-exchange") == []
+
+
+def test_idle_is_nothing_in_use_but_not_at_the_wall_and_not_in_the_dark() -> None:
+    gaps = uses([("grasper", 0, 20_000), ("grasper", 26_000, 61_000), ("grasper", 90_000, DURATION_MS)])
+    assert spans(found(instruments=gaps), "idle") == [(20_000, 26_000), (61_000, 90_000)]
+    wall = segments([*TIDY[:1], ("trocar-placement", 60_000, DURATION_MS)])
+    assert spans(found(instruments=gaps, phases=wall), "idle") == [(20_000, 26_000)]
+    dark = pictures(view=raised(40, 60, 0.0, 1.0))
+    assert spans(found(instruments=gaps, pictures=dark), "idle") == [(61_000, 90_000)]
+
+
+def test_one_phase_against_the_order_is_named_and_the_rest_is_not() -> None:
+    rows = [
+        ("preparation", 0, 20_000),
+        ("port-closure", 20_000, 35_000),
+        ("calot-triangle-dissection", 35_000, 80_000),
+        ("clipping-and-cutting", 80_000, DURATION_MS),
+    ]
+    result = found(phases=segments(rows), instruments=uses([("grasper", 0, DURATION_MS)]))
+    assert spans(result, "phase-out-of-order") == [(20_000, 35_000)]
+    assert "phase=port-closure stands=before of=calot-triangle-dissection" in result.table["detail"][0].as_py()
+    assert spans(found(phases=segments(rows, confidence=0.4)), "phase-out-of-order") == []
+
+
+def test_cleaning_may_come_before_packaging_and_strange_phases_are_not_judged() -> None:
+    rows = [
+        ("gallbladder-dissection", 0, 40_000),
+        ("cleaning-and-coagulation", 40_000, 60_000),
+        ("coffee-break", 60_000, 80_000),
+        ("gallbladder-packaging", 80_000, DURATION_MS),
+    ]
+    assert spans(found(phases=segments(rows)), "phase-out-of-order") == []
+
+
+def test_a_phase_is_long_in_seconds_of_all_its_segments() -> None:
+    frames = 1200
+    half = [("gallbladder-packaging", 0, 100_000), ("cleaning-and-coagulation", 100_000, 200_000)]
+    rows = [*half, ("gallbladder-packaging", 200_000, 300_000)]
+    inputs = EventInputs(clock(frames), 600_000, phases=segments(rows))
+    (event,) = find_events(inputs, RULES, REFERENCE).table.to_pylist()
+    assert (event["kind"], event["start_ms"], event["end_ms"]) == ("unusually-long-phase", 0, 100_000)
+    assert "total_s=200 limit_s=159" in event["detail"]
+    short = EventInputs(clock(frames), 600_000, phases=segments(half))
+    assert find_events(short, RULES, REFERENCE).table.num_rows == 0
+
+
+def test_rules_without_their_inputs_are_named() -> None:
+    result = found(anatomy=None, instruments=None)
+    missing = {item.kind: item.missing for item in result.not_run}
+    assert missing == {
+        "bleeding": ("anatomy",),
+        "clip-applied": ("instruments",),
+        "instrument-exchange": ("instruments",),
+        "idle": ("instruments",),
+    }
+
+
+def test_events_are_in_order_of_time_and_numbered() -> None:
+    result = found(
+        pictures=pictures(haze=raised(20, 30, 0.4, 0.1), outside=raised(100, 120, 0.8)),
+        instruments=uses([("grasper", 0, 90_000)]),
+    )
+    assert result.table["event_index"].to_pylist() == [0, 1, 2]
+    assert result.table["kind"].to_pylist() == ["smoke", "out-of-body", "idle"]
+
+
+def test_hysteresis_joins_gaps_and_drops_short_spans() -> None:
+    signal = np.array([0, 5, 3, 3, 1, 1, 3, 6, 0, 0, 0, 0, 0, 0, 9, 0, 0, 3, 3, 3.0])
+    options = {"enter": 5, "leave": 3, "merge_gap_ms": 2 * INTERVAL_MS}
+    result = spans_above(signal, clock(20), **options, min_duration_ms=2 * INTERVAL_MS)
+    assert [(span.first, span.last) for span in result] == [(1, 7)]
+    assert len(spans_above(signal, clock(20), **options, min_duration_ms=0)) == 2
+
+
+def test_a_time_without_frames_ends_a_span() -> None:
+    times = np.array([0, 500, 1000, 9000, 9500, 10_000])
+    jumping = Clock.of(np.arange(6, dtype=np.int32), times, 10_500)
+    result = spans_above(np.ones(6), jumping, enter=1, leave=1, min_duration_ms=0, merge_gap_ms=1000)
+    assert [(span.first, span.last) for span in result] == [(0, 2), (3, 5)]
+
+
+@given(
+    signal=arrays(np.float64, 60, elements=st.one_of(st.floats(0, 10), st.just(np.nan))),
+    gap=st.integers(0, 3000),
+    least=st.integers(0, 5000),
+)
+def test_spans_are_apart_long_enough_and_reach_their_threshold(signal: np.ndarray, gap: int, least: int) -> None:
+    at = clock(60)
+    result = spans_above(signal, at, enter=7, leave=4, min_duration_ms=least, merge_gap_ms=gap)
+    for span in result:
+        inside = signal[span.first : span.last + 1]
+        assert inside.max() >= 7
+        assert min(inside[0], inside[-1]) >= 4
+        assert not np.isnan(inside).any()
+        assert at.end_ms[span.last] - at.start_ms[span.first] >= least
+    assert all(b.first > a.last for a, b in itertools.pairwise(result))
+    if gap == least == 0:
+        covered = {i for span in result for i in range(span.first, span.last + 1)}
+        assert set(np.flatnonzero(signal >= 7).tolist()) <= covered
+
+
+def test_the_usual_level_passes_over_frames_that_say_nothing() -> None:
+    signal = raised(100, 120, 1.0, 0.2)
+    signal[:50] = np.nan
+    level = usual_level(signal, clock().start_ms, 60_000, 25)
+    assert level == pytest.approx(np.full(FRAMES, 0.2))
+    assert usual_level(np.full(FRAMES, np.nan), clock().start_ms, 60_000, 25).tolist() == [0.0] * FRAMES
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 9)), max_size=9))
+def test_the_course_is_the_heaviest_that_never_falls(rows: list[tuple[int, int]]) -> None:
+    ranks, weights = [rank for rank, _ in rows], [float(weight) for _, weight in rows]
+    course = sorted(heaviest_course(ranks, weights))
+    assert all(ranks[a] <= ranks[b] for a, b in itertools.pairwise(course))
+    best = 0.0
+    for chosen in range(2 ** len(rows)):
+        places = [i for i in range(len(rows)) if chosen >> i & 1]
+        if all(ranks[a] <= ranks[b] for a, b in itertools.pairwise(places)):
+            best = max(best, sum(weights[i] for i in places))
+    assert sum(weights[i] for i in course) == best
+
+
+def test_other_rules_are_another_configuration(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(EventsConfig().rules_path.read_text(encoding="utf-8"), encoding="utf-8")
+    before = EventsConfig(rules=str(mine)).model_dump()
+    assert before["rules_digest"] == EventsConfig().rules_digest
+    mine.write_text(mine.read_text(encoding="utf-8").replace("enter: 0.3", "enter: 0.4"), encoding="utf-8")
+    assert EventsConfig(rules=str(mine)).model_dump() != before
+    with pytest.raises(ValidationError, match="no file"):
+        EventsConfig(rules=str(tmp_path / "absent.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("type: idle", "type: nap", "rules.5"),
+        ("enter: 0.3", "enter: 0.1", "leave must not be above enter"),
+        ("name: no-instrument", "name: blood-grows", "twice"),
+        ("max_gap_ms: 4000", "max_gap_s: 4", "max_gap"),
+    ],
+)
+def test_broken_rules_are_refused_with_their_place(tmp_path: Path, old: str, new: str, reason: str) -> None:
+    text = EventsConfig().rules_path.read_text(encoding="utf-8")
+    assert old in text
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=reason):
+        load_rules(broken)
