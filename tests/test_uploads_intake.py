@@ -120,8 +120,8 @@ def test_duplicates_are_refused_and_name_the_video_that_is_here(incoming: Incomi
 
 
 def test_two_copies_in_one_tick_are_one_video(incoming: Incoming) -> None:
-    incoming.drop("a.mp4", video_bytes(1))
-    incoming.drop("b.mp4", video_bytes(1))
+    incoming.drop("operation_1.mp4", video_bytes(1))
+    incoming.drop("other label.mp4", video_bytes(1))
     outcome = incoming.ticks()
     assert (len(outcome.registered), len(outcome.refused)) == (1, 1)
 
@@ -168,7 +168,6 @@ def test_a_tick_takes_no_more_than_its_cap_and_the_next_goes_on(tmp_path: Path) 
 def test_an_upload_that_makes_trouble_blocks_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     incoming = Incoming(tmp_path, uploads_per_tick=1)
     incoming.drop(f"{PATIENT}.mp4", video_bytes(1))
-    incoming.drop(f"{PATIENT}.json", b"{}")
     incoming.drop("z.json", b"{}")
     incoming.tick()
     for number in range(3):

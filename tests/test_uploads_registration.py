@@ -1,5 +1,6 @@
 """Records, keys, duplicates, claiming, local files: on real files, with crashes in between."""
 
+import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,11 +9,11 @@ import pytest
 from neurovision_assets.partitions import VIDEO_ID_PATTERN
 from neurovision_assets.uploads.decisions import Accept
 from neurovision_assets.uploads.identity import DuplicateUpload
+from neurovision_assets.uploads.names import without_names
 from neurovision_assets.uploads.record import UploadRecord, load_record, record_key
 from neurovision_assets.uploads.registration import claim_parts, register
 from neurovision_assets.uploads.sidecar import Sidecar
-from resources.errors import PermanentFailure, TransientFailure
-from resources.object_store import ObjectStore
+from resources.errors import NeuroVisionError, PermanentFailure
 from tests.incoming import PATIENT, Incoming, video_bytes
 
 
@@ -124,18 +125,17 @@ def test_what_is_not_what_was_registered_is_not_claimed(incoming: Incoming, chan
     assert incoming.store.stat(record.parts[0].raw_key) is None
 
 
-def test_storage_errors_come_out_without_the_files_name(incoming: Incoming, monkeypatch: pytest.MonkeyPatch) -> None:
-    incoming.drop(f"{PATIENT}.mp4", video_bytes(1))
-    record = registered(incoming, f"{PATIENT}.mp4")
-
-    def refuse(self: ObjectStore, source: str, target: str) -> None:
-        raise PermissionError(13, "Permission denied", f"/data/{source}")
-
-    monkeypatch.setattr(ObjectStore, "move", refuse)
-    with pytest.raises(TransientFailure, match="Permission denied") as failure:
-        claim_parts(incoming.store, record)
-    assert PATIENT not in str(failure.value) + repr(failure.value)
-    assert failure.value.__suppress_context__
+def test_storage_errors_come_out_without_the_files_name(incoming: Incoming) -> None:
+    for touch in (
+        lambda: incoming.store.read_bytes(f"incoming/{PATIENT}.mp4"),  # an error of the store, caused by another
+        (incoming.folder / f"{PATIENT}.mp4").read_bytes,  # an error of the system
+    ):
+        with pytest.raises(NeuroVisionError) as failure, without_names("video-00000000"):
+            touch()
+        # Dagster stores a failure with its traceback and everything that caused it.
+        told = "".join(traceback.format_exception(failure.value)) + repr(failure.value)
+        assert "video-00000000" in told
+        assert PATIENT not in told
 
 
 def test_a_damaged_record_is_told_without_its_content(incoming: Incoming) -> None:

@@ -37,6 +37,12 @@ def test_a_file_settles_after_it_stayed_the_same_under_our_own_eyes() -> None:
     assert not settled([a_file(modified_s=51.0)], state, 103.0)[0]
 
 
+def test_even_without_a_wait_a_file_is_looked_at_twice() -> None:
+    watched, state = watch([a_file()], IncomingState(), 100.0, 0.0)
+    assert not watched[0].settled
+    assert watch([a_file()], state, 100.0, 0.0)[0][0].settled
+
+
 def test_clocks_of_other_machines_do_not_matter() -> None:
     _, state = settled([a_file(modified_s=9e9)], IncomingState(), 100.0)
     assert settled([a_file(modified_s=9e9)], state, 104.0)[0], "a time in the future"
