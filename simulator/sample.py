@@ -8,6 +8,7 @@ Belongs here: the one sample that documents and first runs speak of. Does not be
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,5 +27,6 @@ def sample_plan() -> OperationPlan:
 def write_sample(path: Path, on_frame: Callable[[int, int], None] | None = None) -> OperationPlan:
     """Render the sample (640x480, 25 fps, H.264) to `path` and return its plan, which is its truth."""
     plan = sample_plan()
-    write_video(plan, path, fps=25.0, width=640, height=480, codec="libx264", on_frame=on_frame)
+    processes = len(os.sched_getaffinity(0))
+    write_video(plan, path, fps=25.0, width=640, height=480, codec="libx264", processes=processes, on_frame=on_frame)
     return plan

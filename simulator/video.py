@@ -14,7 +14,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from simulator.operation import OperationPlan
-from simulator.render import render_frame
+from simulator.workers import pictures
 
 TIME_BASE = Fraction(1, 90_000)
 """The clock of MPEG transport: fine enough for every usual rate."""
@@ -46,12 +46,14 @@ def write_video(
     crf: int | None = None,
     *,
     vfr: bool = False,
+    processes: int = 1,
     on_frame: Callable[[int, int], None] | None = None,
 ) -> int:
     """Render and encode the operation; returns the number of frames.
 
     `path` names the container by its ending (mp4, mkv, webm). `crf` is the encoder's quality, `DEFAULT_CRF`
-    when left out. `on_frame(done, total)` is called after each frame. A failure leaves no file behind.
+    when left out. `processes` render side by side; the file is the same for any number of them. `on_frame(done, total)`
+    is called after each frame. A failure leaves no file behind.
 
     Raises:
         av.error.FFmpegError: The codec is unknown to this FFmpeg or does not take this size.
@@ -72,8 +74,8 @@ def write_video(
                 raise ValueError(f"{codec} does not encode video: name a video encoder of FFmpeg, libx264 say")
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.time_base = stream.codec_context.time_base = TIME_BASE
-            for number, time in enumerate(times):
-                picture = render_frame(plan, float(time * 1000), width, height).image
+            rendered = pictures(plan, [float(time * 1000) for time in times], width, height, processes)
+            for number, (time, picture) in enumerate(zip(times, rendered, strict=True)):
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 frame.time_base, frame.pts = TIME_BASE, int(time / TIME_BASE)
                 container.mux(stream.encode(frame))

@@ -369,3 +369,10 @@ def test_the_sample_shows_most_of_an_operation_in_a_minute() -> None:
     assert {span.instrument for span in sample.instruments} == set(INSTRUMENTS)
     happened = {event.kind for event in sample.events}
     assert happened >= {"clip-applied", "bleeding", "smoke", "instrument-exchange", "out-of-body"}
+
+
+def test_the_number_of_processes_changes_no_byte(tmp_path: Path):
+    plan = plan_operation(5, 20.0)
+    for processes in (1, 2):
+        write_video(plan, tmp_path / f"{processes}.mp4", fps=0.5, width=640, height=480, processes=processes)
+    assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()
