@@ -141,7 +141,7 @@ def to_svg(figure: Any, name: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"<style [^>]*>.*?</style>", "", text, flags=re.DOTALL)
-    text = re.sub(r' id="[a-z]\w*?_\d+"', "", text)
+    text = re.sub(r' id="[A-Za-z][\w.]*_\d+"', "", text)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     text = text.replace("'DejaVu Sans'", PAGE_FONTS)

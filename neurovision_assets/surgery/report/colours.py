@@ -42,7 +42,7 @@ STRUCTURE_COLOURS = {
 }
 EVENT_COLOURS = {
     "bleeding": "#D55E00",
-    "smoke": "#7A7A7A",
+    "smoke": "#8C8C8C",
     "clip-applied": "#009E73",
     "instrument-exchange": "#56B4E9",
     "idle": "#B0A070",
@@ -59,7 +59,7 @@ _COLOURS = {
     "structure": STRUCTURE_COLOURS,
     "event": EVENT_COLOURS,
 }
-DARK_INK, LIGHT_INK = "#14212B", "#FFFFFF"
+DARK_INK, LIGHT_INK = "#0C1419", "#FFFFFF"
 
 
 def colour(kind: str, name: str) -> str:

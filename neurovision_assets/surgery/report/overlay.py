@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurovision_assets.surgery.report.masks import decode_mask
 from neurovision_assets.surgery.report.model import KeyFrame
 
 OUTLINE_TOLERANCE_PX = 1.0
@@ -121,15 +122,6 @@ def _label(box: tuple[float, float, float, float], picture_px: tuple[int, int], 
 def _collide(one: Label, other: Label, size_px: float, reach_px: float) -> bool:
     starts = [label.x_px - reach_px if label.ends_here else label.x_px for label in (one, other)]
     return abs(one.y_px - other.y_px) < 1.3 * size_px and abs(starts[0] - starts[1]) < reach_px
-
-
-def decode_mask(rle: str, frame_size_px: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """A mask [height, width] of 0 and 1 from COCO's compressed run lengths."""
-    from pycocotools import mask as coco
-
-    width, height = frame_size_px
-    decoded: npt.NDArray[np.uint8] = coco.decode({"size": [height, width], "counts": rle.encode()})
-    return decoded
 
 
 def _polygons(rle: str, frame_size_px: tuple[int, int], scale: tuple[float, float]) -> tuple[Polygon, ...]:
