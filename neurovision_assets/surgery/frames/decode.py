@@ -165,7 +165,7 @@ class FrameDecoder:
     def _pictures(self, container: InputContainer, stream: VideoStream, tally: PartTally) -> Iterator[VideoFrame]:
         """Every picture that can be decoded, in display order; damage is skipped."""
         stream.thread_type = "AUTO"
-        stream.codec_context.options = {"max_pixels": str(self._max_pixels)}
+        container_files.limit_decoder(stream, self._max_pixels)
         for packet in container_files.packets(container, [stream], subject=self._subject):
             self._check_deadline()
             tally.read(packet)

@@ -170,14 +170,24 @@ def check_picture_size(stream: VideoStream, max_pixels: int, *, subject: str) ->
     Raises:
         PermanentFailure: the header announces more pixels than allowed.
     """
-    width = max(stream.codec_context.width, stream.codec_context.coded_width)
-    height = max(stream.codec_context.height, stream.codec_context.coded_height)
+    context = stream.codec_context
+    width, height = max(context.width, context.coded_width), max(context.height, context.coded_height)
     if width * height > max_pixels:
-        raise PermanentFailure(
-            f"The header announces pictures of {width} x {height}, more than the limit of {max_pixels} pixels.",
-            subject=subject,
-            remedy="Convert the recording to 4K or less, or raise max_pixels if the recording is genuine.",
-        )
+        raise too_large(f"pictures of {width} x {height},", max_pixels, subject=subject)
+
+
+def too_large(found: str, max_pixels: int, *, subject: str) -> PermanentFailure:
+    """The refusal of a picture that is too large."""
+    return PermanentFailure(
+        f"The header announces {found} more than the limit of {max_pixels} pixels.",
+        subject=subject,
+        remedy="Convert the recording to 4K or less, or raise max_pixels if the recording is genuine.",
+    )
+
+
+def limit_decoder(stream: VideoStream, max_pixels: int) -> None:
+    """Keep a decoder from allocating a picture that is too large, whatever the stream says later."""
+    stream.codec_context.options = {"max_pixels": str(max_pixels)}
 
 
 def packets(container: InputContainer, tracks: Sequence[Any], *, subject: str) -> Iterator[Packet[Any]]:

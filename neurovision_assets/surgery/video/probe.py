@@ -17,6 +17,7 @@ from resources.errors import PermanentFailure
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -105,21 +106,15 @@ def probe_video(path: Path, limits: VideoLimits | None = None, *, subject: str) 
     with container_files.open_video(path, limits.max_pixels, subject=subject) as container:
         stream = container_files.main_video_stream(container, subject=subject)
         container_files.check_picture_size(stream, limits.max_pixels, subject=subject)
-        reader = TimelineReader(stream)
-        picture = _read_packets(container, stream, reader, subject)
+        container_files.limit_decoder(stream, limits.max_pixels)
+        reader, first = TimelineReader(stream), _FirstPicture(stream)
+        for packet in container_files.packets(container, [stream], subject=subject):
+            reader.add(packet)
+            first.offer(packet)
+        first.offer(None)
         timeline = reader.finish()
-        if timeline.packet_count == 0:
-            raise PermanentFailure(
-                "The file has a video track but not one picture in it.",
-                subject=subject,
-                remedy="Export the recording again from the recorder.",
-            )
-        if picture is None:
-            raise PermanentFailure(
-                f"None of the {timeline.packet_count} {container_files.codec_name(stream)} pictures can be decoded.",
-                subject=subject,
-                remedy="The file is damaged or encrypted; export the recording again from the recorder.",
-            )
+        if first.picture is None:
+            raise _why_no_picture(timeline, first, limits, subject)
         if timeline.duration_ms > limits.max_duration_ms:
             raise PermanentFailure(
                 f"The recording claims to last {timeline.duration_ms / HOUR_MS:.1f} hours; "
@@ -127,34 +122,45 @@ def probe_video(path: Path, limits: VideoLimits | None = None, *, subject: str) 
                 subject=subject,
                 remedy="Split the recording, or raise max_duration_ms if its clock is right.",
             )
-        return _describe(container, stream, picture, timeline, path.stat().st_size)
+        return _describe(container, stream, first.picture, timeline, path.stat().st_size)
 
 
-def _read_packets(
-    container: InputContainer, stream: VideoStream, reader: TimelineReader, subject: str
-) -> VideoFrame | None:
-    """Note every video packet; decode only until the first picture appears, and return that."""
-    import av
+class _FirstPicture:
+    """Decodes only until the first picture appears: proof that the rest can be."""
 
-    picture: VideoFrame | None = None
-    for packet in container_files.packets(container, [stream], subject=subject):
-        reader.add(packet)
-        if picture is None:
-            try:
-                picture = next(iter(stream.decode(packet)), None)
-            except av.FFmpegError:
-                continue
-    return picture or _last_chance(stream)
+    def __init__(self, stream: VideoStream) -> None:
+        self._stream = stream
+        self.picture: VideoFrame | None = None
+        self.was_size_refused = False
+
+    def offer(self, packet: Packet[VideoStream] | None) -> None:
+        """Try the next packet; None at the end, where a decoder gives what it held back."""
+        import av
+
+        if self.picture is not None:
+            return
+        try:
+            self.picture = next(iter(self._stream.decode(packet)), None)
+        except av.error.ArgumentError:
+            self.was_size_refused = True  # what decoders answer to a size above max_pixels
+        except av.FFmpegError:
+            return
 
 
-def _last_chance(stream: VideoStream) -> VideoFrame | None:
-    """A picture that the decoder holds back until the end: the only one of a one-frame video."""
-    import av
-
-    try:
-        return next(iter(stream.decode(None)), None)
-    except av.FFmpegError:
-        return None
+def _why_no_picture(timeline: Timeline, first: _FirstPicture, limits: VideoLimits, subject: str) -> PermanentFailure:
+    if first.was_size_refused:
+        return container_files.too_large("pictures of an invalid size or", limits.max_pixels, subject=subject)
+    if timeline.packet_count == 0:
+        return PermanentFailure(
+            "The file has a video track but not one picture in it.",
+            subject=subject,
+            remedy="Export the recording again from the recorder.",
+        )
+    return PermanentFailure(
+        f"None of its {timeline.packet_count} pictures can be decoded.",
+        subject=subject,
+        remedy="The file is damaged or encrypted; export the recording again from the recorder.",
+    )
 
 
 def _describe(

@@ -1,7 +1,7 @@
 """A copy of a recording without anything that names a person, its pictures untouched (NV-168).
 
-Belongs here: copying packets into a fresh container, the proof that none was changed, a file's checksum. Does not
-belong here: decoding, where the copy is kept.
+Belongs here: copying packets into a fresh container, the proof that none was changed. Does not belong here:
+decoding, where the copy is kept.
 
 The fresh container carries no tags: no title, times, places, device or handler names, chapters, subtitles or data
 tracks; FFmpeg's own version is left out too, so that the same input gives the same bytes. The display matrix
@@ -11,7 +11,6 @@ messages) stays: removing it would change the stream that the copy must keep.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,12 +107,6 @@ def remux(
         audio_codec=copy.audio_codec,
         size_bytes=target.stat().st_size,
     )
-
-
-def sha256_of_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal, in constant memory."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
