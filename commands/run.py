@@ -22,9 +22,9 @@ from neurovision_assets.stage.failures import read_failure
 from neurovision_assets.stage.resolve import state_of_video
 from neurovision_assets.staleness import is_young_enough
 from neurovision_assets.surgery.pipeline import REPORT, SURGERY
+from neurovision_assets.uploads.local import register_local_file
 from neurovision_assets.uploads.names import SIDECAR_ENDING
 from neurovision_assets.uploads.record import UploadRecord
-from neurovision_assets.uploads.local import register_local_file
 from resources.errors import PermanentFailure
 from resources.object_store import ObjectStore
 from resources.settings import Settings

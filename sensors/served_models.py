@@ -1,6 +1,6 @@
 """Tells the graph when the runtime model repository serves other models than before.
 
-Belongs here: noticing. Does not belong here: looking into models (the registry assets do, in the run that is requested).
+Belongs here: noticing. Does not belong here: looking into models (the registry assets do that, in the requested run).
 """
 
 import dagster as dg
