@@ -44,9 +44,11 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def platform_environment(settings: Settings, dagster_home: Path, token: str) -> dict[str, str]:
-    """The environment of everything that ``up`` starts; runs inherit it."""
+    """The environment of everything that ``up`` starts; runs inherit it. This checkout's code comes first for them."""
+    python_path = [str(REPOSITORY_ROOT), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, python_path)),
         "DAGSTER_HOME": str(dagster_home),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "NEUROVISION_HOME": str(settings.home.absolute()),

@@ -52,6 +52,7 @@ install() {
         fail "pip could not install $lock; its own words are above. The next call goes on from here."
 }
 
+for set in "$@"; do lock_of "$set" >/dev/null; done
 for set in "$@"; do
     is_ready "$set" && continue
     make_venv
