@@ -205,7 +205,7 @@ def repeat(source: Path, target: Path, times: int) -> Path:
         for turn in range(times):
             for payload, pts, dts, duration, is_keyframe in packets:
                 packet = av.Packet(payload)
-                packet.time_base = stream.time_base
+                packet.time_base = stream.time_base or Fraction(1, 1000)
                 packet.pts, packet.dts = (pts or 0) + turn * length, (dts or 0) + turn * length
                 packet.duration = duration
                 packet.is_keyframe = is_keyframe
