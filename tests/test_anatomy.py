@@ -59,6 +59,10 @@ def test_every_pixel_shows_the_cell_under_its_centre(source: tuple[int, int]) ->
     assert projection.source.columns[column] == int(x / 2)
     assert projection.source.rows[row] == int(y / 2)
     assert projection.source.size == source[::-1]
+    x, y = frame.pad_left_px + 7, frame.pad_top_px + 5
+    inside_model = model.to_frame_box([x + 0.5, y + 0.5] * 2)
+    assert projection.frame.columns[x] == int(inside_model[0] / 2)
+    assert projection.frame.rows[y] == int(inside_model[1] / 2)
 
 
 def test_padding_is_never_tissue() -> None:

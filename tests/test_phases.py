@@ -18,7 +18,7 @@ from neurovision_assets.surgery.phases.segment import (
     phases_table,
     predict,
 )
-from neurovision_assets.surgery.phases.taxonomy import Taxonomy, check_segmenter, load_taxonomy
+from neurovision_assets.surgery.phases.taxonomy import DIGEST_PARAMETER, Taxonomy, check_segmenter, load_taxonomy
 from resources.errors import ConfigurationError, PermanentFailure
 from resources.inference.client import SEED_REPOSITORY
 from tests.rooms import INTERVAL_MS, default_models, edited_model, frame_times, violations
@@ -85,7 +85,7 @@ def test_a_segmenter_that_names_no_backbone_is_refused(tmp_path: Path) -> None:
 
 def test_another_number_of_phases_is_refused(tmp_path: Path) -> None:
     inference = default_models(tmp_path)
-    digest = inference.pin("feature_extractor").identity.digest
+    digest = inference.pin("phase_segmenter").parameters[DIGEST_PARAMETER]
     cholec80 = load_taxonomy(FOLDER / "cholec80.yaml")
     with pytest.raises(ConfigurationError, match=r"tells 11 phases.*names 7"):
         check_segmenter(inference.pin("phase_segmenter"), "feature_extractor", digest, cholec80)
@@ -93,7 +93,7 @@ def test_another_number_of_phases_is_refused(tmp_path: Path) -> None:
 
 def test_the_same_phases_in_another_order_are_refused(tmp_path: Path) -> None:
     inference = default_models(tmp_path)
-    digest = inference.pin("feature_extractor").identity.digest
+    digest = inference.pin("phase_segmenter").parameters[DIGEST_PARAMETER]
     content = DEFAULT.model_dump()
     for phase, name in zip(content["phases"], reversed(DEFAULT.names), strict=True):
         phase["name"] = name
