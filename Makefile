@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 
 # A path may hold spaces and dollar signs: it goes through the environment, as it was written.
 override VIDEO := $(value VIDEO)
-export VIDEO PROFILE PORT N SEED VIDEO_ID
+export VIDEO PROFILE PORT N SEED OUT VIDEO_ID FIGURE
 
 # Without byte code every start takes a second and a half longer.
 unexport PYTHONDONTWRITEBYTECODE
@@ -32,20 +32,20 @@ status: ## Say whether the platform runs, and where
 	$(BASE)
 	@$(PYTHON_BIN) -m commands.status
 
-trace: ## Show where every figure of a report comes from: VIDEO_ID=operation_001-1f3a9c2b
+trace: ## Show where every figure of a report comes from: VIDEO_ID=operation_001-1f3a9c2b FIGURE=phase.0
 	$(BASE)
-	@$(PYTHON_BIN) -m commands.trace $${VIDEO_ID:+"$$VIDEO_ID"}
+	@$(PYTHON_BIN) -m commands.trace "$$VIDEO_ID" $${FIGURE:+--figure "$$FIGURE"}
 
-simulate: ## Make operations with exact truth: N=5 SEED=7
+simulate: ## Make operations with exact truth: N=5 SEED=7 OUT=folder
 	$(BASE)
-	@$(PYTHON_BIN) -m commands.simulate $${N:+--count "$$N"} $${SEED:+--seed "$$SEED"}
+	@$(PYTHON_BIN) -m simulator --count "$${N:-1}" --seed "$${SEED:-0}" --out "$${OUT:-data/simulated}"
 
-models: ## Train the four default models on the simulator and export them
+models: ## Train the four default models on simulated operations and write them (hours on two cores)
 	@sh scripts/setup.sh base train
-	@$(PYTHON_BIN) -m commands.models
+	@$(PYTHON_BIN) -m models.build
 
 bench: ## Measure what docs/benchmarks.md promises
-	@sh scripts/setup.sh base test
+	$(BASE)
 	@$(PYTHON_BIN) -m benchmarks
 
 test: ## Set everything up and run all tests

@@ -155,6 +155,13 @@ def test_the_locks_hold_what_the_project_asks_for() -> None:
     assert missing == []
 
 
+def test_every_package_is_named() -> None:
+    """Packages are named explicitly, so a forgotten one would be missing from a wheel."""
+    outside = {"tests", "benchmarks"}
+    packages = {module_name(path) for path in MODULES if path.name == "__init__.py"}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == {p for p in packages if p.partition(".")[0] not in outside}
+
+
 def test_every_make_target_is_listed_and_phony() -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
