@@ -119,6 +119,8 @@ def test_an_upload_becomes_a_report_with_nobody_touching_anything(platform: Plat
     video_id = started.stem
 
     def report() -> Path | None:
+        told = json.loads(started.read_text(encoding="utf-8"))
+        assert told["stage"] != "error", told["message"]
         return next(iter((platform.home.path / "surgery" / "report").glob("operation_074-*.html")), None)
 
     html = wait_for("the report", report, REPORT_S).read_text(encoding="utf-8")
