@@ -144,7 +144,7 @@ def to_svg(figure: Any, name: str) -> str:
     text = re.sub(r' id="[A-Za-z][\w.]*_\d+"', "", text)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
-    text = text.replace("'DejaVu Sans'", PAGE_FONTS)
+    text = text.replace("'DejaVu Sans'", PAGE_FONTS).replace(' target="_blank"', "")
     return re.sub(r"\n\s*", "\n", text)
 
 

@@ -44,6 +44,7 @@ def render_html(report: Report, pictures: Mapping[int, Picture], default_languag
         words=words,
         say=speaker,
         t=speaker.text,
+        facts=_facts(report, words),
         trust_figures=sentences.TRUST_FIGURES,
         trust_text=lambda name: _each(words, lambda one: sentences.trust_figure(report, name, one)),
         reason_text=lambda reason: _each(words, lambda one: sentences.reason(report, reason, one)),
@@ -98,6 +99,11 @@ class _Gallery:
         found = self._say.listed([self._say.name(kind, name) for kind, name in names], self._say.text("nothing_marked"))
         captions = self._say.listed([self.title(caption) for caption in frame.captions], Both({}))
         return self._say.text("picture_alt", time=self._say.clock(frame.timestamp_ms), caption=captions, found=found)
+
+
+def _facts(report: Report, words: list[Words]) -> list[tuple[str, Both]]:
+    told = {one.code: dict(sentences.facts(report, one)) for one in words}
+    return [(key, Both({code: values[key] for code, values in told.items()})) for key in told[words[0].code]]
 
 
 def _each(words: list[Words], say: Callable[[Words], str]) -> Both:

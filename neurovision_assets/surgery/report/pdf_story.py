@@ -41,24 +41,10 @@ def tell(report: Report, pictures: Mapping[int, Picture], words: Words) -> list[
 
 def _head(kit: Kit) -> list[Any]:
     video, words = kit.report.video, kit.words
-    unknown = words.text("unknown")
-    recorded = words.text(
-        "recorded", width=video.width_px, height=video.height_px, fps=words.plain(video.fps), codec=video.codec
-    )
-    facts = [
-        ("operation", video.operation_id or unknown),
-        ("surgeon", video.surgeon or unknown),
-        ("department", video.department or unknown),
-        ("date", words.day(video.date) if video.date else unknown),
-        ("patient", video.patient_pseudonym or unknown),
-        ("duration", words.duration(video.duration_ms)),
-        ("recording", recorded),
-        ("profile", kit.report.profile),
-    ]
     return [
         kit.text(f"{words.text('brand')} · {words.text('title')}", "brand"),
         kit.text(video.operation_type or words.text("of_unknown_operation"), "title"),
-        kit.facts(facts),
+        kit.facts(sentences.facts(kit.report, words)),
         kit.space(6),
     ]
 

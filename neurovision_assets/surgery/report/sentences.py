@@ -11,6 +11,27 @@ from neurovision_assets.surgery.report.texts import Words
 TRUST_FIGURES = ("mean_phase_confidence", "low_confidence_share", "novel_share", "mean_detection_score")
 
 
+def facts(report: Report, words: Words) -> list[tuple[str, str]]:
+    """What is known of operation and recording: text key of the name, value; what nobody gave is left out."""
+    video = report.video
+    recorded = words.text(
+        "recorded", width=video.width_px, height=video.height_px, fps=words.plain(video.fps), codec=video.codec
+    )
+    pairs = [
+        ("operation", video.operation_id),
+        ("surgeon", video.surgeon),
+        ("department", video.department),
+        ("date", words.day(video.date) if video.date else None),
+        ("patient", video.patient_pseudonym),
+        ("duration", words.duration(video.duration_ms)),
+        ("recording", recorded),
+        ("profile", report.profile),
+    ]
+    if video.operation_id is None:
+        pairs.insert(0, ("video_id", video.video_id))
+    return [(key, value) for key, value in pairs if value]
+
+
 def trust_figure(report: Report, name: str, words: Words) -> str:
     """One of `TRUST_FIGURES` as text; a score stays a score, shares and probabilities become percent."""
     value: float | None = getattr(report.trust, name)

@@ -3,7 +3,7 @@ for (const radio of document.querySelectorAll('input[name="language"]')) {
   radio.addEventListener("change", () => {
     const code = radio.value;
     document.documentElement.lang = code;
-    document.title = document.body.dataset["title" + code.toUpperCase()];
+    document.title = document.body.getAttribute("data-title-" + code);
     for (const image of document.querySelectorAll("img[data-alt-" + code + "]")) {
       image.alt = image.getAttribute("data-alt-" + code);
     }
