@@ -6,12 +6,14 @@ from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco
 
+from neurovision_assets import schemas
 from neurovision_assets.surgery.report.colours import colour, rgb
 from neurovision_assets.surgery.report.config import ReportConfig
 from neurovision_assets.surgery.report.masks import decode_mask
@@ -48,10 +50,23 @@ def test_a_blurred_picture_is_passed_over() -> None:
 
 
 def test_their_number_is_limited_and_no_phase_is_forgotten() -> None:
-    report = operation(duration_s=60.0).report(ReportConfig(max_key_frames=14))
-    assert len(report.key_frames) <= 14
-    shown = {segment.phase for segment in report.phases if segment.key_frame is not None}
-    assert shown == {segment.phase for segment in report.phases}
+    made = operation()
+    spans = [("preparation", 0, 9000), ("adhesiolysis", 9000, 9500), ("preparation", 9500, 19_500)]
+    spans += [("port-closure", 19_500, 20_000), ("preparation", 20_000, 30_000)]
+    rows = [
+        {"segment_index": index, "phase": phase, "start_ms": start, "end_ms": end, "duration_ms": end - start}
+        | {"mean_confidence": 0.9}
+        for index, (phase, start, end) in enumerate(spans)
+    ]
+    segments = pa.Table.from_pylist(rows, schema=schemas.PHASE_SEGMENTS.arrow_schema)
+    made = replace(made, tables=replace(made.tables, phase_segments=segments, events=None))
+    report = made.report(ReportConfig(max_key_frames=3))
+    assert len(report.key_frames) == 3
+    assert [segment.phase for segment in report.phases if segment.key_frame is not None] == [
+        "adhesiolysis",
+        "preparation",
+        "port-closure",
+    ]
 
 
 def test_masks_and_boxes_are_those_of_the_frame() -> None:

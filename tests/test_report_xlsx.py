@@ -6,13 +6,14 @@ import datetime
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
+from zipfile import ZipFile
 
 import openpyxl
 import pyarrow.compute as pc
 import pytest
 
 from neurovision_assets.surgery.report.texts import LANGUAGES, Words
-from neurovision_assets.surgery.report.xlsx import DAY_MS, SHEETS, render_xlsx
+from neurovision_assets.surgery.report.xlsx import DAY_MS, FIXED_TIME, SHEETS, ZIP_TIME, render_xlsx
 from tests.report_fixture import facts, operation
 
 FORMULAS = ('=HYPERLINK("http://evil","x")', "+1+1", "-2", "@SUM(A1)", "\tx")
@@ -74,7 +75,11 @@ def test_control_characters_do_not_break_it() -> None:
 
 
 def test_two_builds_are_byte_identical() -> None:
-    assert render_xlsx(operation().report(), "ru") == render_xlsx(operation().report(), "ru")
+    workbook = render_xlsx(operation().report(), "ru")
+    assert workbook == render_xlsx(operation().report(), "ru")
+    with ZipFile(BytesIO(workbook)) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {ZIP_TIME}
+        assert archive.read("docProps/core.xml").count(FIXED_TIME.encode()) == 2
 
 
 def test_missing_parts_are_empty_sheets_and_are_told() -> None:
