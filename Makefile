@@ -30,7 +30,7 @@ down: ## Stop all that `make up` started
 
 status: ## Say whether the platform runs, and where
 	$(BASE)
-	@$(PYTHON_BIN) -m commands.status
+	@$(PYTHON_BIN) -m commands.status || true
 
 trace: ## Show where every figure of a report comes from: VIDEO_ID=operation_001-1f3a9c2b FIGURE=phase.0
 	$(BASE)
