@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,6 @@ _SEED_STRIDE: Final = 100_000
 """Seeds of two builds, and of the three sets of one build, never meet."""
 _SET_STRIDE: Final = 10_000
 _SMALLEST_SET: Final = 2
-_THREADS: Final = 2
 
 log = logging.getLogger("models.build")
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     import torch
 
-    torch.set_num_threads(_THREADS)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.use_deterministic_algorithms(True)
     material = _material(options)
     scores: dict[str, dict[str, Any]] = {}

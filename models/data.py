@@ -89,7 +89,7 @@ def load_operations(work: Path, seeds: Sequence[int]) -> list[Operation]:
     folder.mkdir(parents=True, exist_ok=True)
     missing = [seed for seed in seeds if not _path(folder, seed).is_file()]
     if missing:
-        with ProcessPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0)), initializer=_one_thread) as pool:
             list(pool.map(_render_to, [folder] * len(missing), missing))
     return [_read(_path(folder, seed), seed) for seed in seeds]
 
@@ -108,9 +108,9 @@ def simulator_digest() -> str:
 def render_operation(seed: int) -> Operation:
     """Render one operation; its length and the compression of its frames follow from the seed."""
     import cv2
-    from simulator.render import render_frame
 
     from simulator.operation import plan_operation
+    from simulator.render import render_frame
 
     rng = np.random.default_rng(seed)
     duration_s = int(rng.integers(*_DURATION_S))
@@ -129,8 +129,8 @@ def render_operation(seed: int) -> Operation:
         middle = _MASK_STRIDE_PX // 2
         anatomy.append(mask[middle::_MASK_STRIDE_PX, middle::_MASK_STRIDE_PX])
         boxes += [
-            (index, INSTRUMENTS.index(name), *fit.boxes_inside(np.array(box_px))[0])
-            for name, box_px, _ in frame.instruments
+            (index, INSTRUMENTS.index(one.instrument), *fit.boxes_inside(np.array(one.box_px))[0])
+            for one in frame.instruments
         ]
     table = np.array(boxes, dtype=np.float32).reshape(-1, 6)
     return Operation(
@@ -172,6 +172,13 @@ def clip_frames(path: Path) -> list[NDArray[np.uint8]]:
 
 def _path(folder: Path, seed: int) -> Path:
     return folder / f"{seed}.npz"
+
+
+def _one_thread() -> None:
+    """Keep OpenCV to the process's own core: every core has a process already."""
+    import cv2
+
+    cv2.setNumThreads(1)
 
 
 def _render_to(folder: Path, seed: int) -> None:

@@ -23,7 +23,7 @@ from models.triton_config import write_model_files
 Report = Callable[[str], None]
 _EXAMPLES: Final = 4
 _PICTURE_STEP: Final = 2
-"""Detector and tissue segmenter learn from a frame a second: their neighbours add little."""
+"""Networks for single frames learn from a frame a second: the ones between add little."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ def make_extractor(material: Material) -> dict[str, Any]:
     from models.feature_extractor.train import ExtractorTraining, fit_novelty, train
 
     resize = partial(_pictures, EXTRACTOR)
-    images = resize(material.training)
-    phases = np.concatenate([operation.phases for operation in material.training])
-    presence = np.concatenate([operation.presence() for operation in material.training])
+    images = resize(material.training, every=_PICTURE_STEP)
+    phases = np.concatenate([operation.phases[::_PICTURE_STEP] for operation in material.training])
+    presence = np.concatenate([operation.presence()[::_PICTURE_STEP] for operation in material.training])
     network = train(images, phases, presence, ExtractorTraining(seed=material.seed), material.report)
     unseen = resize(material.validation)
     fit_novelty(network, images, unseen)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,25 +18,23 @@ from models.anatomy_segmenter.network import AnatomySegmenter
 from models.augment import coin, recolour
 from models.labels import ANATOMY
 from models.letterbox import as_batch
+from models.loop import FrameTraining, mixed_precision, run_epochs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_CROP_PX = (176, 240)
+"""Height and width of the random cut-outs that are trained on: half of the pixels, half of the time."""
+_MASK_CROP = (_CROP_PX[0] // 2, _CROP_PX[1] // 2)
+_MASK_MARGIN = np.array([120 - _MASK_CROP[0], 160 - _MASK_CROP[1]])
 _WEIGHT_POWER = 0.25
 """Class weights are frequencies to the power of minus this: rare classes count more, common ones are not drowned."""
 
 
-class AnatomyTraining(BaseModel):
+class AnatomyTraining(FrameTraining):
     """Settings of one training."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int = 10
-    batch_size: int = 16
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
     dice_weight: float = 0.5
-    seed: int = 0
 
 
 def train(
@@ -59,28 +56,18 @@ def train(
     """
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    network = AnatomySegmenter().to(memory_format=torch.channels_last)
+    network = AnatomySegmenter()
+    network.to(memory_format=torch.channels_last).train()
     weights = class_weights(masks)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    steps = len(images) // config.batch_size
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=max(1, steps) * config.epochs, pct_start=0.15
-    )
-    network.train()
-    for epoch in range(config.epochs):
-        order = rng.permutation(len(images))
-        total = 0.0
-        for step in range(steps):
-            chosen = np.sort(order[step * config.batch_size : (step + 1) * config.batch_size])
-            batch, wanted = _augmented(images[chosen], masks[chosen], rng)
+
+    def loss_of(chosen: NDArray[np.int64]) -> Tensor:
+        batch, wanted = _augmented(images[chosen], masks[chosen], rng)
+        with mixed_precision():
             logits = network.logits(batch)
-            loss = F.cross_entropy(logits, wanted, weight=weights) + config.dice_weight * dice_loss(logits, wanted)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            total += loss.item()
-        report(f"epoch {epoch + 1}/{config.epochs}: loss {total / max(1, steps):.3f}")
+        logits = logits.float()
+        return F.cross_entropy(logits, wanted, weight=weights) + config.dice_weight * dice_loss(logits, wanted)
+
+    run_epochs(network.parameters(), len(images), loss_of, config, report)
     network.to(memory_format=torch.contiguous_format).eval()
     return network
 
@@ -104,10 +91,16 @@ def dice_loss(logits: Tensor, wanted: Tensor) -> Tensor:
 
 def _augmented(images: NDArray[np.uint8], masks: NDArray[np.uint8], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     pictures, truths = [], []
-    for image, mask in zip(images, masks, strict=True):
+    for whole, whole_mask in zip(images, masks, strict=True):
+        top, left = (int(place) for place in rng.integers(0, _MASK_MARGIN + 1))
+        image, mask = _cut(whole, 2 * top, 2 * left, _CROP_PX), _cut(whole_mask, top, left, _MASK_CROP)
         mirrored = coin(rng)
         pictures.append(recolour(image[:, ::-1] if mirrored else image, rng))
         truths.append(mask[:, ::-1] if mirrored else mask)
     batch = torch.from_numpy(as_batch(np.stack(pictures)))
     wanted = torch.from_numpy(np.stack(truths).astype(np.int64))
     return batch.contiguous(memory_format=torch.channels_last), wanted
+
+
+def _cut(picture: NDArray[np.uint8], top: int, left: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    return picture[top : top + size[0], left : left + size[1]]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional as F
 
 from models.augment import coin, recolour
 from models.feature_extractor.network import NOVELTY_DIRECTIONS, FeatureExtractor, TrainingHeads
 from models.letterbox import as_batch
+from models.loop import FrameTraining, mixed_precision, run_epochs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,17 +26,11 @@ _SHRINKAGE = 0.02
 _CALIBRATION_PERCENTILE = 99.0
 
 
-class ExtractorTraining(BaseModel):
+class ExtractorTraining(FrameTraining):
     """Settings of one training."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int = 10
     batch_size: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
     label_smoothing: float = 0.1
-    seed: int = 0
 
 
 def train(
@@ -63,30 +57,16 @@ def train(
     network = FeatureExtractor()
     heads = TrainingHeads()
     network.standardise.fit(*_channel_statistics(images))
-    parameters = [*network.parameters(), *heads.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-    steps = len(images) // config.batch_size
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=max(1, steps) * config.epochs, pct_start=0.2
-    )
     network.to(memory_format=torch.channels_last).train()
-    for epoch in range(config.epochs):
-        order = rng.permutation(len(images))
-        total = 0.0
-        for step in range(steps):
-            chosen = np.sort(order[step * config.batch_size : (step + 1) * config.batch_size])
-            batch = _augmented(images[chosen], rng)
-            features, _ = network.describe(batch)
-            phase_logits, presence_logits = heads(F.normalize(features, dim=1, eps=1e-6))
-            wanted = torch.from_numpy(phases[chosen])
-            loss = F.cross_entropy(phase_logits, wanted, label_smoothing=config.label_smoothing)
-            loss = loss + F.binary_cross_entropy_with_logits(presence_logits, torch.from_numpy(presence[chosen]))
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            total += loss.item()
-        report(f"epoch {epoch + 1}/{config.epochs}: loss {total / max(1, steps):.3f}")
+
+    def loss_of(chosen: NDArray[np.int64]) -> Tensor:
+        with mixed_precision():
+            features, _ = network.describe(_augmented(images[chosen], rng))
+        phase_logits, presence_logits = heads(F.normalize(features.float(), dim=1, eps=1e-6))
+        named = F.cross_entropy(phase_logits, torch.from_numpy(phases[chosen]), label_smoothing=config.label_smoothing)
+        return named + F.binary_cross_entropy_with_logits(presence_logits, torch.from_numpy(presence[chosen]))
+
+    run_epochs([*network.parameters(), *heads.parameters()], len(images), loss_of, config, report)
     network.to(memory_format=torch.contiguous_format).eval()
     return network
 

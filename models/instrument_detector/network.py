@@ -1,7 +1,7 @@
 """A centre-point detector: instruments as peaks of heat maps, with the distances to the sides of their boxes.
 
 Peaks after CenterNet ("Objects as Points", Zhou et al. 2019); four distances to the sides instead of a size and an
-offset after TTFNet (Liu et al. 2020), because long shafts have their box's centre far from any picture feature.
+offset after TTFNet (Liu et al. 2020), because boxes from 20 to 400 pixels come from one map.
 Belongs here: layers and the decoding inside the graph. Does not belong here: targets and losses (`train.py`).
 """
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from models.augment import coin, recolour
@@ -20,29 +19,27 @@ from models.contracts import DETECTOR_SIDE_PX
 from models.instrument_detector.network import STRIDE_PX, InstrumentDetector
 from models.labels import INSTRUMENTS
 from models.letterbox import Fit, as_batch, letterbox
+from models.loop import FrameTraining, mixed_precision, run_epochs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CELLS = DETECTOR_SIDE_PX // STRIDE_PX
+_CROP_PX = 384
+"""Side of the random squares that are trained on: the tips are small, and a third of the pixels costs a third."""
+_CELLS = _CROP_PX // STRIDE_PX
 _KERNEL_SHARE = 0.54
 """Share of the box that its Gaussian covers (TTFNet's alpha); three sigma reach the border of that share."""
 _SMALLEST_SIGMA = 0.6
+_KERNEL_FLOOR = 0.0111
+"""A Gaussian's height at three sigma: cells below it are not the object's."""
 _FOCAL_POWER = 2.0
 _NEAR_CENTRE_POWER = 4.0
 
 
-class DetectorTraining(BaseModel):
+class DetectorTraining(FrameTraining):
     """Settings of one training."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int = 10
-    batch_size: int = 16
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
     box_weight: float = 2.0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,14 @@ class Example:
 
 @dataclass(frozen=True)
 class Targets:
-    """Heat [N,7,80,80], boxes [N,4,80,80] in input pixels, weight [N,80,80] of each cell's box, number of objects."""
+    """What a batch should answer: h = w = 48 cells.
+
+    Attributes:
+        heat: [N,7,h,w].
+        boxes_px: [N,4,h,w], the box that each cell belongs to, in pixels of the square.
+        weight: [N,h,w] of that box, 0 outside of all.
+        objects: how many there are in the batch.
+    """
 
     heat: Tensor
     boxes_px: Tensor
@@ -77,28 +81,16 @@ def train(examples: list[Example], config: DetectorTraining, report: Callable[[s
     """
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
-    network = InstrumentDetector().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    steps = len(examples) // config.batch_size
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=max(1, steps) * config.epochs, pct_start=0.15
-    )
-    network.train()
-    for epoch in range(config.epochs):
-        order = rng.permutation(len(examples))
-        total = 0.0
-        for step in range(steps):
-            chosen = order[step * config.batch_size : (step + 1) * config.batch_size]
-            images, targets = _batch([examples[i] for i in chosen], rng)
+    network = InstrumentDetector()
+    network.to(memory_format=torch.channels_last).train()
+
+    def loss_of(chosen: NDArray[np.int64]) -> Tensor:
+        images, targets = _batch([examples[place] for place in chosen], rng)
+        with mixed_precision():
             heat, sides_px = network.maps(images)
-            loss = heat_loss(heat, targets) + config.box_weight * box_loss(sides_px, targets)
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
-            optimiser.step()
-            schedule.step()
-            total += loss.item()
-        report(f"epoch {epoch + 1}/{config.epochs}: loss {total / max(1, steps):.3f}")
+        return heat_loss(heat.float(), targets) + config.box_weight * box_loss(sides_px.float(), targets)
+
+    run_epochs(network.parameters(), len(examples), loss_of, config, report)
     network.to(memory_format=torch.contiguous_format).eval()
     return network
 
@@ -141,18 +133,32 @@ def _area(boxes: Tensor) -> Tensor:
 
 
 def _batch(examples: list[Example], rng: np.random.Generator) -> tuple[Tensor, Targets]:
-    pictures, targets = [], []
+    pictures, targets, objects = [], [], 0
     for example in examples:
-        image, boxes_px = example.read(), example.boxes_px
-        if coin(rng):
-            image, boxes_px = image[:, ::-1], _mirrored(boxes_px, image.shape[1])
-        fit = Fit.of(image.shape[1], image.shape[0], into_width_px=DETECTOR_SIDE_PX, into_height_px=DETECTOR_SIDE_PX)
-        boxed = letterbox(np.ascontiguousarray(image), height_px=DETECTOR_SIDE_PX, width_px=DETECTOR_SIDE_PX)
-        pictures.append(recolour(boxed, rng))
-        targets.append(targets_of(fit.boxes_inside(boxes_px), example.classes))
+        picture, boxes_px, classes = _square(example, rng)
+        pictures.append(recolour(picture, rng))
+        targets.append(targets_of(boxes_px, classes))
+        objects += len(classes)
     heat, boxes, weight = (torch.from_numpy(np.stack(parts)) for parts in zip(*targets, strict=True))
     images = torch.from_numpy(as_batch(np.stack(pictures))).contiguous(memory_format=torch.channels_last)
-    return images, Targets(heat, boxes, weight, sum(len(example.classes) for example in examples))
+    return images, Targets(heat, boxes, weight, objects)
+
+
+def _square(
+    example: Example, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]:
+    """Cut a random square out of the letterboxed, perhaps mirrored frame, with the boxes whose centres are in it."""
+    image, boxes_px = example.read(), example.boxes_px
+    if coin(rng):
+        image, boxes_px = np.ascontiguousarray(image[:, ::-1]), _mirrored(boxes_px, image.shape[1])
+    fit = Fit.of(image.shape[1], image.shape[0], into_width_px=DETECTOR_SIDE_PX, into_height_px=DETECTOR_SIDE_PX)
+    whole = letterbox(image, height_px=DETECTOR_SIDE_PX, width_px=DETECTOR_SIDE_PX)
+    left_px, top_px = (int(place) for place in rng.integers(0, DETECTOR_SIDE_PX - _CROP_PX + 1, size=2))
+    moved = fit.boxes_inside(boxes_px) - np.array([left_px, top_px] * 2, dtype=np.float32)
+    centres = (moved[:, :2] + moved[:, 2:]) / 2
+    inside = ((centres >= 0) & (centres < _CROP_PX)).all(axis=1)
+    square = whole[top_px : top_px + _CROP_PX, left_px : left_px + _CROP_PX]
+    return np.ascontiguousarray(square), moved[inside], example.classes[inside]
 
 
 def _mirrored(boxes_px: NDArray[np.float32], width_px: int) -> NDArray[np.float32]:
@@ -165,15 +171,15 @@ def _mirrored(boxes_px: NDArray[np.float32], width_px: int) -> NDArray[np.float3
 def targets_of(
     boxes_px: NDArray[np.float32], classes: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Draw what the network should answer for one picture.
+    """Draw what the network should answer for one square.
 
     Args:
-        boxes_px: [M,4] in input pixels.
+        boxes_px: [M,4] in pixels of the square; their centres are in it, their sides may be outside.
         classes: [M].
 
     Returns:
-        heat [7,80,80], box [4,80,80] that each cell belongs to, weight [80,80] of that box (0 outside all). Where
-        objects overlap, the smaller one owns the cell.
+        heat [7,h,w], box [4,h,w] that each cell belongs to, weight [h,w] of that box (0 outside all). Where objects
+        overlap, the smaller one owns the cell.
     """
     heat = np.zeros((len(INSTRUMENTS), _CELLS, _CELLS), dtype=np.float32)
     boxes = np.zeros((4, _CELLS, _CELLS), dtype=np.float32)
@@ -183,7 +189,7 @@ def targets_of(
         kernel = _gaussian(boxes_px[place])
         channel = heat[classes[place]]
         np.maximum(channel, kernel, out=channel)
-        covered = kernel > np.exp(-4.5)
+        covered = kernel > _KERNEL_FLOOR
         boxes[:, covered] = boxes_px[place][:, np.newaxis]
         weight[covered] = kernel[covered] / kernel[covered].sum()
     return heat, boxes, weight
