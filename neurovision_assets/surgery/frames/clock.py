@@ -56,6 +56,11 @@ class FrameClock:
         """When the display of the last frame ends."""
         return self._start_us if self._last_us is None else self._last_us + self._interval_us
 
+    @property
+    def middle_of_last_us(self) -> int:
+        """The middle of the last frame's display."""
+        return self.end_us - self._interval_us // 2
+
     def tell(self, pts: int | None, dts: int | None) -> int:
         """Time of the next frame in display order, microseconds on the recording's clock."""
         tick = self._choose(pts, dts)

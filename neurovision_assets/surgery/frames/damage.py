@@ -60,18 +60,11 @@ class DecodeReport(BaseModel):
 
 
 class PartTally:
-    """Counts while one file is decoded.
+    """Counts while one file is decoded."""
 
-    Args:
-        interval_us: the usual time between two pictures.
-        has_constant_rate: whether a longer interval means that pictures are missing.
-    """
-
-    def __init__(self, interval_us: int, *, has_constant_rate: bool) -> None:
-        self.interval_us = interval_us
-        self.has_constant_rate = has_constant_rate
+    def __init__(self) -> None:
         self.earliest_pts: int | None = None
-        """Display time of the first picture, decodable or not, once the first one came out of the decoder."""
+        """Display time of the file's first picture, decodable or not; known with the first decoded one."""
         self.packets = 0
         self.errors = 0
         self.decoded = 0
@@ -95,15 +88,13 @@ class PartTally:
         self.size_changes += self._size is not None and size != self._size
         self._size = size
 
-    def lost(self, clock: FrameClock | None) -> int:
+    def lost(self, *, has_hole: bool) -> int:
         """Coded pictures that gave none.
 
         Some codecs have coded pictures that are never shown (hidden references of VP8, empty ones of MPEG-4). They
         leave neither an error nor a hole in time, and are not counted.
         """
-        missing = max(0, self.packets - self.decoded)
-        has_hole = clock is None or not self.has_constant_rate or clock.gap_us >= self.interval_us
-        return missing if self.errors or has_hole else 0
+        return max(0, self.packets - self.decoded) if self.errors or has_hole else 0
 
 
 class Tally:
@@ -112,6 +103,7 @@ class Tally:
     def __init__(self) -> None:
         self.sampled = 0
         self.end_us = 0
+        self.until_us = 0
         self.decoded = 0
         self._packets = 0
         self._lost = 0
@@ -122,18 +114,26 @@ class Tally:
         self._corrected = 0
         self._size_changes = 0
 
-    def add(self, part: PartTally, clock: FrameClock | None) -> None:
-        """A file is done; it has no clock when nothing in it could be decoded."""
-        lost = part.lost(clock)
+    def add(self, part: PartTally, clock: FrameClock | None, interval_us: int, *, has_constant_rate: bool) -> None:
+        """A file is done.
+
+        Args:
+            part: its counts.
+            clock: its clock, None when nothing in it could be decoded.
+            interval_us: the usual time between two of its pictures.
+            has_constant_rate: whether a longer interval means that pictures are missing.
+        """
+        gap_us = clock.gap_us if clock is not None and has_constant_rate else 0
+        lost = part.lost(has_hole=clock is None or not has_constant_rate or gap_us >= interval_us)
         self._packets += part.packets
         self.decoded += part.decoded
         self._concealed += part.concealed
         self._size_changes += part.size_changes
         self._lost += lost
-        self._lost_us += lost * part.interval_us
+        self._lost_us += lost * interval_us
+        self._gap_us += gap_us
         if clock is not None:
-            self.end_us = max(self.end_us, clock.end_us)
-            self._gap_us += clock.gap_us if part.has_constant_rate else 0
+            self.end_us, self.until_us = clock.end_us, clock.middle_of_last_us
             self._derived += clock.derived
             self._corrected += clock.corrected
 

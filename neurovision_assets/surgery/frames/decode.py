@@ -1,7 +1,7 @@
 """Decoding a recording and letting through only the frames that the sampling rule keeps.
 
-Belongs here: files to decoded pictures on one clock, in spite of damage. Does not belong here: what was lost
-(`damage.py`), scaling and compression (`encode.py`), the rule itself (`sampling.py`).
+Belongs here: the files of a recording on one clock, the choice of frames. Does not belong here: how a file is decoded
+(`read.py`), what was lost (`damage.py`), scaling and compression (`encode.py`), the rule itself (`sampling.py`).
 
 Nothing is held but the decoder's own pictures and one candidate: memory does not grow with the length.
 """
@@ -10,29 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from neurovision_assets.surgery.frames.clock import MICROSECONDS, FrameClock
-from neurovision_assets.surgery.frames.damage import DecodeReport, PartTally, Tally
+from neurovision_assets.surgery.frames.damage import DecodeReport, Tally
+from neurovision_assets.surgery.frames.read import Deadline, PictureReader
 from neurovision_assets.surgery.frames.sampling import GridSampler, Timed
-from neurovision_assets.surgery.video import container as container_files
 from neurovision_assets.surgery.video.probe import VideoLimits, VideoProbe
 from resources.errors import PermanentFailure
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
-    from av.packet import Packet
     from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
 
 MINIMUM_TIME_LIMIT_MS = 2 * 3_600_000
 TIME_LIMIT_FACTOR = 6
 """Decoding may take two hours, or six times the length of the recording if that is more."""
-
-FALLBACK_TIME_BASE = Fraction(1, 1000)
 
 
 @dataclass(frozen=True)
@@ -111,12 +104,11 @@ class FrameDecoder:
         if not parts:
             raise ValueError("a recording has at least one part")
         self._parts = parts
-        self._max_pixels = (limits or VideoLimits()).max_pixels
+        self._limits = limits or VideoLimits()
         self._subject = subject
         self._sampler: GridSampler[KeptFrame] = GridSampler(fps)
         generous_ms = max(MINIMUM_TIME_LIMIT_MS, TIME_LIMIT_FACTOR * length_ms(parts))
         self._time_limit_ms = generous_ms if time_limit_ms is None else time_limit_ms
-        self._deadline = 0.0
         self._tally = Tally()
 
     @property
@@ -125,14 +117,14 @@ class FrameDecoder:
         return self._tally.report()
 
     def __iter__(self) -> Iterator[KeptFrame]:
-        self._deadline = monotonic() + self._time_limit_ms / 1000
+        deadline = Deadline(self._time_limit_ms, subject=self._subject)
         for index, part in enumerate(self._parts):
-            for timed in self._part(index, part):
+            for timed in self._part(index, part, deadline):
                 kept = self._sampler.offer(timed)
                 if kept is not None:
                     self._tally.sampled += 1
                     yield kept.item
-        last = self._sampler.finish(self._tally.end_us)
+        last = self._sampler.finish(self._tally.until_us)
         if last is not None:
             self._tally.sampled += 1
             yield last.item
@@ -143,69 +135,17 @@ class FrameDecoder:
                 remedy="The recording is damaged; export it again from the recorder.",
             )
 
-    def _part(self, index: int, part: MediaPart) -> Iterator[Timed[KeptFrame]]:
+    def _part(self, index: int, part: MediaPart, deadline: Deadline) -> Iterator[Timed[KeptFrame]]:
         """Pictures of one file on the recording's clock."""
         start_us = 1000 * _start_ms(part, round(self._tally.end_us / 1000))
-        tally = PartTally(
-            round(MICROSECONDS / part.probe.frame_rate_fps),
-            has_constant_rate=part.probe.frame_rate_mode == "constant",
-        )
+        interval_us = round(MICROSECONDS / part.probe.frame_rate_fps)
         clock: FrameClock | None = None
-        with container_files.open_video(part.path, self._max_pixels, subject=self._subject) as container:
-            stream = container_files.main_video_stream(container, subject=self._subject)
-            container_files.check_picture_size(stream, self._max_pixels, subject=self._subject)
-            time_base = stream.time_base or FALLBACK_TIME_BASE
-            for picture in self._pictures(container, stream, tally):
-                if clock is None:
-                    clock = FrameClock(time_base, tally.interval_us, start_us=start_us, first_tick=tally.earliest_pts)
-                time_us = clock.tell(picture.pts, picture.dts)
-                yield Timed(time_us, KeptFrame(index, picture.pts, time_us, picture))
-        self._tally.add(tally, clock)
-
-    def _pictures(self, container: InputContainer, stream: VideoStream, tally: PartTally) -> Iterator[VideoFrame]:
-        """Every picture that can be decoded, in display order; damage is skipped."""
-        stream.thread_type = "AUTO"
-        container_files.limit_decoder(stream, self._max_pixels)
-        for packet in container_files.packets(container, [stream], subject=self._subject):
-            self._check_deadline()
-            tally.read(packet)
-            for picture in _decode(stream, packet, tally):
-                tally.picture(picture)
-                yield picture
-        for picture in _drain(stream):
-            tally.picture(picture)
-            yield picture
-
-    def _check_deadline(self) -> None:
-        if monotonic() > self._deadline:
-            raise PermanentFailure(
-                f"Decoding took longer than its limit of {self._time_limit_ms / 1000:.0f} s.",
-                subject=self._subject,
-                remedy="Check that the recording is genuine, or allow it more time.",
-            )
-
-
-def _decode(stream: VideoStream, packet: Packet[VideoStream], tally: PartTally) -> list[VideoFrame]:
-    import av
-
-    try:
-        return stream.decode(packet)
-    except av.FFmpegError:
-        tally.errors += 1
-        return []
-
-
-def _drain(stream: VideoStream) -> Iterator[VideoFrame]:
-    """Pictures still inside the decoder; damaged ones raise, so ask until the decoder says that it is empty."""
-    import av
-
-    while True:
-        try:
-            pictures = stream.decode(None)
-        except av.error.EOFError:
-            return
-        except av.FFmpegError:
-            continue
-        if not pictures:
-            return
-        yield from pictures
+        reader = PictureReader(part.path, limits=self._limits, deadline=deadline, subject=self._subject)
+        for picture in reader:
+            if clock is None:
+                first_tick = reader.tally.earliest_pts
+                clock = FrameClock(reader.time_base, interval_us, start_us=start_us, first_tick=first_tick)
+            time_us = clock.tell(picture.pts, picture.dts)
+            yield Timed(time_us, KeptFrame(index, picture.pts, time_us, picture))
+        has_constant_rate = part.probe.frame_rate_mode == "constant"
+        self._tally.add(reader.tally, clock, interval_us, has_constant_rate=has_constant_rate)

@@ -4,14 +4,14 @@ Belongs here: the sampling rule, on times alone. Does not belong here: pictures,
 
 The rule (version in `config.SAMPLING_POLICY_VERSION`): instants k / fps, k = 0, 1, 2, ..., counted from the start
 of the video, form a grid. A source frame belongs to the grid instant nearest to it; of the frames that belong to
-one instant the nearest is kept, the earlier one of two equally near. An instant at or after the end of the
-video has no frame.
+one instant the nearest is kept, the earlier one of two equally near. An instant later than the middle of the last
+frame's display is outside of the video and keeps none.
 
-Why the nearest, and not the frame on or after: a kept frame is never more than half a source interval from its
-instant, and the rounding of timestamps (Matroska counts milliseconds) or the jitter of a recorder that is about as
-slow as the grid cannot make a frame miss "its" instant and so lose every second one. Each source frame is kept at
-most once, so a slow video is never upsampled: 1 frame a second stays 1 frame a second at any larger fps. A 10 s clip
-at 25 frames a second gives 20 frames at fps 2.0.
+Why the nearest, and not the frame on or after: at a constant rate a kept frame is never more than half a source
+interval from its instant, and the rounding of timestamps (Matroska counts milliseconds) or the jitter of a recorder
+that is about as slow as the grid cannot make a frame miss "its" instant and so lose every second one. Each source
+frame is kept at most once, so a slow video is never upsampled: 1 frame a second stays 1 frame a second at any larger
+fps. A 10 s clip at 25 frames a second gives 20 frames at fps 2.0.
 
 The rule looks at times only, so a decoder may ask it before it decodes: that is how later speed tricks skip
 frames without changing which ones are chosen.
@@ -27,10 +27,6 @@ from typing import Generic, TypeVar
 MICROSECONDS = 1_000_000
 MAX_FPS_DENOMINATOR = 1001
 """29.97 and its relatives are fractions over 1001; finer ones have no meaning for a grid."""
-
-END_TOLERANCE_US = 2_000
-"""An instant this close to the end counts as the end: containers round times to a millisecond, and a 10 s clip
-must not get a 21st frame for it."""
 
 T = TypeVar("T")
 
@@ -69,14 +65,15 @@ class GridSampler(Generic[T]):
         self._held, self._held_instant = candidate, instant
         return held
 
-    def finish(self, end_us: int) -> Timed[T] | None:
-        """Close the grid at the end of the video (the end of its last frame's display, in microseconds)."""
+    def finish(self, until_us: int) -> Timed[T] | None:
+        """Close the grid.
+
+        Args:
+            until_us: the middle of the last frame's display; later instants are outside of the video.
+        """
         held, self._held = self._held, None
-        if held is None:
-            return None
-        last_valid = (end_us - END_TOLERANCE_US) * self._step_denominator
-        is_past_the_end = self._held_instant * self._step_numerator_us >= last_valid
-        return None if is_past_the_end and self._held_instant > 0 else held
+        is_outside = self._held_instant * self._step_numerator_us > until_us * self._step_denominator
+        return None if is_outside and self._held_instant > 0 else held
 
     def _nearest_instant(self, time_us: int) -> int:
         """The grid instant nearest to a time; exactly half way belongs to the earlier instant."""
@@ -87,19 +84,19 @@ class GridSampler(Generic[T]):
         return abs(timed.time_us * self._step_denominator - instant * self._step_numerator_us)
 
 
-def sample(frames: Iterable[Timed[T]], fps: float, end_us: int) -> Iterator[Timed[T]]:
-    """Choose from frames whose end is known beforehand.
+def sample(frames: Iterable[Timed[T]], fps: float, until_us: int) -> Iterator[Timed[T]]:
+    """Choose from all frames of a video.
 
     Args:
         frames: in order of time, microseconds since the start of the video.
         fps: grid instants a second.
-        end_us: end of the last frame's display.
+        until_us: the middle of the last frame's display.
     """
     sampler: GridSampler[T] = GridSampler(fps)
     for frame in frames:
         kept = sampler.offer(frame)
         if kept is not None:
             yield kept
-    last = sampler.finish(end_us)
+    last = sampler.finish(until_us)
     if last is not None:
         yield last

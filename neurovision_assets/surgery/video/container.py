@@ -185,9 +185,15 @@ def too_large(found: str, max_pixels: int, *, subject: str) -> PermanentFailure:
     )
 
 
-def limit_decoder(stream: VideoStream, max_pixels: int) -> None:
-    """Keep a decoder from allocating a picture that is too large, whatever the stream says later."""
-    stream.codec_context.options = {"max_pixels": str(max_pixels)}
+def limit_decoder(stream: VideoStream, max_pixels: int, options: dict[str, str] | None = None) -> None:
+    """Keep a decoder from allocating a picture that is too large, whatever the stream says later.
+
+    Args:
+        stream: before its first packet is decoded.
+        max_pixels: the largest picture.
+        options: other options of the decoder.
+    """
+    stream.codec_context.options = {"max_pixels": str(max_pixels), **(options or {})}
 
 
 def packets(container: InputContainer, tracks: Sequence[Any], *, subject: str) -> Iterator[Packet[Any]]:
