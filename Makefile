@@ -55,7 +55,7 @@ test: ## Set everything up and run all tests
 	@$(PYTHON_BIN) -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 lint: ## Lint and type-check only
-	@sh scripts/setup.sh base test
+	@sh scripts/setup.sh base test train
 	@sh scripts/check.sh
 
 format: ## Bring the code into the house's form

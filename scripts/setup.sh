@@ -52,8 +52,13 @@ install() {
         fail "pip could not install $lock; its own words are above. The next call goes on from here."
 }
 
+# Two commands in a fresh clone at once: the second waits for the first.
+wait_for_others() { if command -v flock >/dev/null 2>&1; then exec 9<. && flock 9; fi; }
+
 for set in "$@"; do lock_of "$set" >/dev/null; done
 for set in "$@"; do
+    is_ready "$set" && continue
+    wait_for_others
     is_ready "$set" && continue
     make_venv
     install "$set"

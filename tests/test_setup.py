@@ -49,6 +49,16 @@ def test_another_python_is_not_taken(bare_machine: Path) -> None:
     assert "Python 3.11 was not found" in set_up(bare_machine, "base").stderr
 
 
+def test_a_python_without_venv_is_named_with_what_to_install(bare_machine: Path) -> None:
+    python = bare_machine.parent / "bin" / "python3.11"
+    python.write_text('#!/bin/sh\ncase "$*" in *ensurepip*) exit 1 ;; esac\n')
+    python.chmod(0o755)
+    result = set_up(bare_machine, "base")
+    assert result.returncode == 1
+    assert "python3.11 cannot make virtual environments" in result.stderr
+    assert "python3.11-venv" in result.stderr
+
+
 def test_an_unknown_set_is_named(bare_machine: Path) -> None:
     result = set_up(bare_machine, "everything")
     assert result.returncode != 0
