@@ -14,12 +14,12 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from neurovision_assets import schemas
-from neurovision_assets.surgery.report.colours import colour, rgb
+from neurovision_assets.surgery.colours import colour, rgb
+from neurovision_assets.surgery.previews import STRIP_LIMIT_BYTES, thumbnail_strip, timeline_preview
 from neurovision_assets.surgery.report.config import ReportConfig
 from neurovision_assets.surgery.report.masks import decode_mask
 from neurovision_assets.surgery.report.overlay import overlay
 from neurovision_assets.surgery.report.pictures import MAX_WIDTH_PX, load_pictures, paint
-from neurovision_assets.surgery.report.previews import STRIP_LIMIT_BYTES, thumbnail_strip, timeline_preview
 from neurovision_assets.surgery.report.texts import Words
 from resources.errors import PermanentFailure
 from tests.report_fixture import SMALL_PX, operation, rendered, with_rows

@@ -9,7 +9,7 @@ import pytest
 
 from models.labels import ANATOMY, INSTRUMENTS, PHASES
 from neurovision_assets.schemas import EVENT_KINDS
-from neurovision_assets.surgery.report.colours import colour, ink_on, luminance
+from neurovision_assets.surgery.colours import colour, ink_on, luminance
 from neurovision_assets.surgery.report.texts import LANGUAGES, Words, load_locale
 
 

@@ -24,6 +24,7 @@ CODE_VERSION_TAG = "dagster/code_version"
 INPUT_VERSION_TAG = "dagster/input_data_version"
 MUTE_OUTPUT_EVENT = {"__source_asset_observation__": True}
 MAX_PREVIEW_BYTES = 36_000
+PNG_SIGNATURE = b"\x89PNG"
 MAX_VIOLATIONS_SHOWN = 20
 
 
@@ -131,4 +132,5 @@ def _preview(record: ArtifactRecord, reader: ArtifactReader) -> dict[str, dg.Met
     data = reader.path(record, PREVIEW_PART).read_bytes()
     if len(data) > MAX_PREVIEW_BYTES:
         return {}
-    return {"preview": dg.MetadataValue.md(f"![preview](data:image/png;base64,{base64.b64encode(data).decode()})")}
+    kind = "png" if data.startswith(PNG_SIGNATURE) else "jpeg"
+    return {"preview": dg.MetadataValue.md(f"![preview](data:image/{kind};base64,{base64.b64encode(data).decode()})")}

@@ -27,7 +27,7 @@ from resources.object_store import ObjectStore
 from resources.progress import StageProgress
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
-PREVIEW_PART = "preview.png"
+PREVIEW_PART = "preview"
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Outcome:
     Attributes:
         counts: figures of the result; the progress message may name them.
         facts: small values that later stages read; part of the data version.
-        preview: PNG of at most a few tens of kilobytes for the UI, None without one.
+        preview: PNG or JPEG of at most a few tens of kilobytes for the UI, None without one.
     """
 
     counts: dict[str, int | float | str] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from neurovision_assets.surgery.frames.asset import geometry_of, pictures_of
 from neurovision_assets.surgery.instruments.asset import USES_PART
 from neurovision_assets.surgery.phases.asset import SEGMENTS_PART
 from neurovision_assets.surgery.pipeline import ANATOMY, EVENTS, FRAMES, INSTRUMENTS, PHASES, SURGERY
-from neurovision_assets.surgery.report.previews import timeline_preview
+from neurovision_assets.surgery.previews import timeline_preview
 
 
 @stage_asset(SURGERY, EVENTS.name)

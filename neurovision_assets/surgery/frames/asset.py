@@ -40,7 +40,7 @@ def frames(work: Work[FramesConfig]) -> Outcome:
             "decoding": report.model_dump(mode="json"),
             "duration_ms": work.facts(VIDEO.name)["duration_ms"],
         },
-        preview=strip.png(),
+        preview=strip.strip(),
     )
 
 

@@ -14,7 +14,7 @@ from neurovision_assets.surgery.instruments.detect import detect, detections_tab
 from neurovision_assets.surgery.instruments.track import track
 from neurovision_assets.surgery.instruments.usage import instrument_uses_table
 from neurovision_assets.surgery.pipeline import FRAMES, INSTRUMENTS, SURGERY
-from neurovision_assets.surgery.report.previews import timeline_preview
+from neurovision_assets.surgery.previews import timeline_preview
 from neurovision_assets.surgery.timeline import frame_interval_ms
 
 USES_PART = "uses.parquet"
@@ -39,5 +39,5 @@ def instruments(work: Work[InstrumentsConfig]) -> Outcome:
             "instruments": len(set(uses["instrument"].to_pylist())),
             "uses": uses.num_rows,
         },
-        preview=timeline_preview(bands, [], duration_ms),
+        preview=timeline_preview(bands, [], duration_ms, kind="instrument"),
     )

@@ -13,7 +13,7 @@ from neurovision_assets.surgery.phases.config import PhasesConfig
 from neurovision_assets.surgery.phases.segment import phase_segments_table, phases_table, predict
 from neurovision_assets.surgery.phases.taxonomy import TAXONOMY_FOLDER, Taxonomy, check_segmenter, load_taxonomy
 from neurovision_assets.surgery.pipeline import FEATURES, PHASES, SURGERY, VIDEO
-from neurovision_assets.surgery.report.previews import timeline_preview
+from neurovision_assets.surgery.previews import timeline_preview
 
 SEGMENTS_PART = "segments.parquet"
 

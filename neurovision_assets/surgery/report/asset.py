@@ -6,6 +6,7 @@ Belongs here: the recipe. Does not belong here: what a report says (``build``) a
 from neurovision_assets.stage.asset import stage_asset
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.surgery.pipeline import REPORT, SURGERY
+from neurovision_assets.surgery.previews import timeline_preview
 from neurovision_assets.surgery.report.build import build_report
 from neurovision_assets.surgery.report.config import ReportConfig
 from neurovision_assets.surgery.report.content import render_json, report_content_hash
@@ -20,7 +21,6 @@ from neurovision_assets.surgery.report.html import render_html
 from neurovision_assets.surgery.report.model import Report
 from neurovision_assets.surgery.report.pdf import render_pdf
 from neurovision_assets.surgery.report.pictures import load_pictures
-from neurovision_assets.surgery.report.previews import timeline_preview
 from neurovision_assets.surgery.report.xlsx import render_xlsx
 
 

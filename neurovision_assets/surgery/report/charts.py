@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from neurovision_assets.surgery.colours import colour, ink_on
 from neurovision_assets.surgery.report.canvas import (
     CHARACTER_PX,
     FAINT,
@@ -21,7 +22,6 @@ from neurovision_assets.surgery.report.canvas import (
     SMALL_PX,
     Paper,
 )
-from neurovision_assets.surgery.report.colours import colour, ink_on
 from neurovision_assets.surgery.report.model import PhaseSegment, Report, Series
 from neurovision_assets.surgery.report.texts import Words
 

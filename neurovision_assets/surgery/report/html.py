@@ -12,11 +12,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, get_args
 
+from neurovision_assets.surgery.colours import colour, ink_on
 from neurovision_assets.surgery.report import sentences
 from neurovision_assets.surgery.report.bilingual import Both, Speaker
 from neurovision_assets.surgery.report.canvas import to_svg
 from neurovision_assets.surgery.report.charts import ChartName, draw
-from neurovision_assets.surgery.report.colours import colour, ink_on
 from neurovision_assets.surgery.report.model import Caption, KeyFrame, Report
 from neurovision_assets.surgery.report.pictures import Picture
 from neurovision_assets.surgery.report.texts import LANGUAGES, Words

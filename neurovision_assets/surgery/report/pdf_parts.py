@@ -10,9 +10,9 @@ from io import BytesIO
 from typing import Any
 from xml.sax.saxutils import escape
 
+from neurovision_assets.surgery.colours import colour, ink_on
 from neurovision_assets.surgery.report.canvas import LAYOUT_DPI, to_png
 from neurovision_assets.surgery.report.charts import ChartName, draw
-from neurovision_assets.surgery.report.colours import colour, ink_on
 from neurovision_assets.surgery.report.model import Report, StructureVisibility
 from neurovision_assets.surgery.report.pictures import Picture, paint
 from neurovision_assets.surgery.report.texts import Words

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from neurovision_assets.surgery.colours import colour
 from neurovision_assets.surgery.report import sentences
-from neurovision_assets.surgery.report.colours import colour
 from neurovision_assets.surgery.report.model import Caption, Component, KeyFrame, Report
 from neurovision_assets.surgery.report.pdf_parts import Cell, Kit
 from neurovision_assets.surgery.report.pictures import Picture

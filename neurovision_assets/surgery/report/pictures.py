@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from neurovision_assets.surgery.report.colours import colour, ink_on, rgb
+from neurovision_assets.surgery.colours import colour, ink_on, rgb
+from neurovision_assets.surgery.previews import encode_jpeg
 from neurovision_assets.surgery.report.model import KeyFrame, Report
 from neurovision_assets.surgery.report.overlay import MarkedBox, Overlay, label_size_px, overlay
 from neurovision_assets.surgery.report.texts import Words
@@ -55,7 +56,7 @@ def _picture(frame: KeyFrame, jpeg: bytes) -> Picture:
         shown = stored.convert("RGB")
     frame_size = shown.size
     shown.thumbnail((MAX_WIDTH_PX, MAX_WIDTH_PX))
-    return Picture(jpeg=encode(shown), overlay=overlay(frame, frame_size, shown.size))
+    return Picture(jpeg=encode_jpeg(shown, PICTURE_QUALITY), overlay=overlay(frame, frame_size, shown.size))
 
 
 def paint(picture: Picture, words: Words) -> bytes:
@@ -77,7 +78,7 @@ def paint(picture: Picture, words: Words) -> bytes:
     for box in picture.overlay.boxes:
         label = f"{words.name('instrument', box.instrument)} {words.number(box.score)}"
         _draw_box(draw, font, box, label)
-    return encode(painted)
+    return encode_jpeg(painted, PICTURE_QUALITY)
 
 
 def _draw_box(draw: Any, font: Any, box: MarkedBox, label: str) -> None:
@@ -102,10 +103,3 @@ def font_folder() -> Path:
     import matplotlib as mpl
 
     return Path(mpl.get_data_path()) / "fonts" / "ttf"
-
-
-def encode(image: Any, quality: int = PICTURE_QUALITY) -> bytes:
-    """A PIL picture as JPEG."""
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=quality, optimize=True)
-    return buffer.getvalue()
