@@ -89,6 +89,7 @@ def test_real_clips_of_one_frame_a_second(shared_data: Path, name: str, count: i
     assert taken.times_ms == [1000 * second for second in range(count)]
     assert taken.picture(0).shape == (360, 640, 3)
     assert not any(taken.table["frozen"].to_pylist())
+    assert taken.report.careful_parts == 0
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_codecs_and_pixel_formats(folder: Path, ending: str, codec: str, pixel_f
     taken = take(path)
     assert taken.times_ms == [0, 480, 1000, 1480]
     assert taken.numbers == [0, 12, 25, 37]
-    assert taken.report.lost_packets == 0
+    assert (taken.report.lost_packets, taken.report.careful_parts) == (0, 0)
 
 
 def test_reordered_pictures_in_avi(folder: Path) -> None:
@@ -181,6 +182,7 @@ def test_damage_in_the_middle(folder: Path, codec: str, ending: str) -> None:
     assert 1 <= report.lost_packets <= 60
     assert report.lost_ms == report.lost_packets * 40
     assert report.duration_ms == 10_000
+    assert report.careful_parts == 1
     assert any("could not be decoded" in warning for warning in report.warnings)
     good = [
         (number, time) for number, time in zip(taken.numbers, taken.times_ms, strict=True) if time < 3900 or time > 7500

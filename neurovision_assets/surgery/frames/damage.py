@@ -40,6 +40,7 @@ class DecodeReport(BaseModel):
         derived_times: pictures without a timestamp, timed by the frame rate.
         corrected_times: pictures whose timestamp went back.
         size_changes: how often the coded size changed in the middle.
+        careful_parts: files that a single careful thread decoded, because they are damaged (`read.py`).
         warnings: the same for a reader, one sentence each.
     """
 
@@ -56,6 +57,7 @@ class DecodeReport(BaseModel):
     derived_times: int = 0
     corrected_times: int = 0
     size_changes: int = 0
+    careful_parts: int = 0
     warnings: list[str] = []
 
 
@@ -70,6 +72,8 @@ class PartTally:
         self.decoded = 0
         self.concealed = 0
         self.size_changes = 0
+        self.is_careful = False
+        """Whether the file is damaged and a single careful thread decoded it."""
         self._size: tuple[int, int] | None = None
 
     def read(self, packet: Packet[VideoStream]) -> None:
@@ -113,6 +117,7 @@ class Tally:
         self._derived = 0
         self._corrected = 0
         self._size_changes = 0
+        self._careful_parts = 0
 
     def add(self, part: PartTally, clock: FrameClock | None, interval_us: int, *, has_constant_rate: bool) -> None:
         """A file is done.
@@ -129,6 +134,7 @@ class Tally:
         self.decoded += part.decoded
         self._concealed += part.concealed
         self._size_changes += part.size_changes
+        self._careful_parts += part.is_careful
         self._lost += lost
         self._lost_us += lost * interval_us
         self._gap_us += gap_us
@@ -151,6 +157,7 @@ class Tally:
             derived_times=self._derived,
             corrected_times=self._corrected,
             size_changes=self._size_changes,
+            careful_parts=self._careful_parts,
             warnings=self._warnings(),
         )
 

@@ -88,6 +88,7 @@ class PictureReader:
                 yield picture
         except _DamageError:
             self.tally = PartTally()
+            self.tally.is_careful = True
             for position, picture in enumerate(self._decode(is_careful=True)):
                 if position >= given_out:
                     yield picture

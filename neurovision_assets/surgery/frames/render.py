@@ -78,7 +78,6 @@ class Renderer:
             height=height,
             format="bgr24",
             src_colorspace=untagged if picture.colorspace == COLOUR_UNSPECIFIED else None,
-            src_color_range=picture.color_range,
             dst_color_range=ColorRange.JPEG,
             interpolation=kernel | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
             threads=1,
