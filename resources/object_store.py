@@ -24,6 +24,7 @@ from resources.errors import ConfigurationError, PermanentFailure, TransientFail
 COPY_CHUNK_BYTES = 1 << 20
 TEMPORARY_PREFIX = ".writing-"
 LOCK_FOLDER = "locks"
+OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ def checked_key(key: str) -> str:
     """The key itself.
 
     Raises:
-        PermanentFailure: it is absolute, empty or climbs out of the store with ``..``.
+        PermanentFailure: it is absolute, empty, the store itself, or climbs out of the store with ``..``.
     """
     path = PurePosixPath(key)
-    if not key or path.is_absolute() or ".." in path.parts or "\x00" in key:
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\x00" in key:
         raise PermanentFailure("This is not an object key.", subject=repr(key), remedy="Use a relative path.")
     return key
 
@@ -78,6 +79,12 @@ class ObjectStore(dg.ConfigurableResource):  # type: ignore[type-arg]
                 subject="NEUROVISION_OBJECT_STORE_URL",
                 remedy="Use file:///path.",
             )
+        if parsed.netloc not in {"", "localhost"} or not parsed.path.startswith("/"):
+            raise ConfigurationError(
+                f"'{self.url}' names no folder of this machine.",
+                subject="NEUROVISION_OBJECT_STORE_URL",
+                remedy="Use file:///path, with three slashes.",
+            )
         return Path(unquote(parsed.path))
 
     def path_of(self, key: str) -> Path:
@@ -85,11 +92,17 @@ class ObjectStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.root / checked_key(key)
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """Size and time of an object, or None where there is none."""
+        """Size and time of an object, or None where there is none.
+
+        Raises:
+            TransientFailure: the storage cannot tell; a failed look is never an absent object.
+        """
         try:
             found = self.path_of(key).stat()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise _refused_read(key, error) from error
         return ObjectInfo(key, found.st_size, found.st_mtime)
 
     def list_folder(self, prefix: str) -> list[ObjectInfo]:
@@ -133,9 +146,7 @@ class ObjectStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         except FileNotFoundError as error:
             raise missing_object(key) from error
         except OSError as error:
-            raise TransientFailure(
-                f"The object cannot be read ({error.strerror}).", subject=key, remedy="Check the storage and try again."
-            ) from error
+            raise _refused_read(key, error) from error
         with file:
             yield file
 
@@ -192,8 +203,15 @@ class ObjectStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise _refused_write(target, error) from error
 
     def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is no error."""
-        self.path_of(key).unlink(missing_ok=True)
+        """Remove an object; one that is not there is no error.
+
+        Raises:
+            TransientFailure: the storage refused.
+        """
+        try:
+            self.path_of(key).unlink(missing_ok=True)
+        except OSError as error:
+            raise _refused_write(key, error) from error
 
     def free_bytes(self) -> int:
         """Space left for new objects."""
@@ -202,11 +220,22 @@ class ObjectStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold a lock that every process on this store respects; it ends with the process that holds it."""
+        """Hold a lock that every process on this store respects; it ends with the process that holds it.
+
+        Raises:
+            TransientFailure: the storage refused the lock's file.
+        """
         path = self.path_of(f"{LOCK_FOLDER}/{name.replace('/', '.')}.lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path):
+        lock = FileLock(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise _refused_write(path.name, error) from error
+        try:
             yield
+        finally:
+            lock.release()
 
     def _verified(self, key: str, expected_bytes: int) -> ObjectInfo:
         info = self.stat(key)
@@ -240,8 +269,19 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def _refused_read(key: str, error: OSError) -> TransientFailure:
+    return TransientFailure(
+        f"The object cannot be read ({error.strerror}).", subject=key, remedy="Check the storage and try again."
+    )
+
+
+def is_out_of_space(error: OSError) -> bool:
+    """Whether the storage is full, or this process may not write more to it."""
+    return error.errno in OUT_OF_SPACE
+
+
 def _refused_write(key: str, error: OSError) -> TransientFailure:
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    full = is_out_of_space(error)
     problem = "There is no space left to write the object." if full else f"The write failed ({error.strerror})."
     remedy = "Free disk space and start it again." if full else "Check the storage and try again."
     return TransientFailure(problem, subject=key, remedy=remedy)

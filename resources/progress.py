@@ -4,13 +4,16 @@ Belongs here: the stages' shares of the whole and the record that others poll. D
 (``commands``). The record is one small JSON object a video, written atomically, so any process may read it.
 """
 
-import json
+import logging
 import time
 
 import dagster as dg
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from resources.errors import TransientFailure
 from resources.object_store import ObjectStore
+
+LOG = logging.getLogger(__name__)
 
 WRITE_INTERVAL_S = 0.25
 ERROR_PERCENT = -1
@@ -44,14 +47,20 @@ class ProgressBoard(dg.ConfigurableResource):  # type: ignore[type-arg]
     object_store: dg.ResourceDependency[ObjectStore]
 
     def update(self, video_id: str, record: ProgressRecord) -> None:
-        """Publish a record. Progress is a courtesy: it is not flushed as carefully as an artifact."""
-        self.object_store.write_bytes(progress_key(video_id), record.model_dump_json().encode())
+        """Publish a record. Progress is a courtesy: a storage that refuses it stops no work, it is only logged."""
+        try:
+            self.object_store.write_bytes(progress_key(video_id), record.model_dump_json().encode())
+        except TransientFailure as error:
+            LOG.warning("%s", error)
 
     def read(self, video_id: str) -> ProgressRecord | None:
-        """The newest record, or None before the first."""
+        """The newest record; None before the first, and for one that another version wrote."""
         if self.object_store.stat(progress_key(video_id)) is None:
             return None
-        return ProgressRecord.model_validate(json.loads(self.object_store.read_bytes(progress_key(video_id))))
+        try:
+            return ProgressRecord.model_validate_json(self.object_store.read_bytes(progress_key(video_id)))
+        except ValidationError:
+            return None
 
 
 class StageProgress:
@@ -82,7 +91,8 @@ class StageProgress:
             return
         self._written_s = now
         start, end = self._span_percent
-        self._publish(self._stage, start + (end - start) * min(max(fraction, 0.0), 1.0), fraction, message)
+        done = min(max(fraction, 0.0), 1.0)
+        self._publish(self._stage, start + (end - start) * done, done, message)
 
     def failed(self, message: str) -> None:
         """The stage ended with an error (NV-134)."""

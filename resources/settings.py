@@ -7,26 +7,30 @@ default; who needs it calls :func:`require_secret` and gets an error that names 
 from __future__ import annotations
 
 import os
+import re
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from resources.errors import ConfigurationError
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[1]
+PREFIX = "NEUROVISION_"
+MISSPELT_FROM = 0.8
+"""Likeness of names from which an unknown variable counts as a misspelt one; others belong to the surroundings."""
 
 
 class Settings(BaseSettings):
-    """Settings of one deployment; every field is an environment variable ``NEUROVISION_<NAME>``."""
+    """Settings of one deployment; every field is an environment variable ``NEUROVISION_<NAME>``, empty means unset."""
 
-    model_config = SettingsConfigDict(env_prefix="NEUROVISION_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     home: Path = Field(default=REPOSITORY_ROOT / "data", description="Folder of everything that is not code.")
     object_store_url: str = Field(default="", description="Where objects live; empty means the home folder.")
     default_profile: str = Field(default="production", description="Profile of an upload that names none.")
-    report_languages: tuple[str, ...] = Field(default=("en", "ru"), description="Languages a report is made in.")
     upload_safe_name: str = Field(
         default=r"operation_\d+", description="File names that may become the label of a video_id (full match)."
     )
@@ -40,10 +44,25 @@ class Settings(BaseSettings):
     inference_engine: str = Field(default="onnxruntime", description="What computes the models.")
     inference_threads: int = Field(default=0, ge=0, description="Threads of one model; 0 means one a core.")
 
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        """One folder, wherever the processes that read the setting are started."""
+        return home.expanduser().absolute()
+
+    @field_validator("upload_safe_name")
+    @classmethod
+    def _regular_expression(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"it is not a regular expression ({error})") from error
+        return pattern
+
     @property
     def objects_url(self) -> str:
         """URL of the object store, the home folder when none is set."""
-        return self.object_store_url or self.home.absolute().as_uri()
+        return self.object_store_url or self.home.as_uri()
 
     @cached_property
     def model_repository(self) -> Path:
@@ -68,16 +87,29 @@ def load_settings() -> Settings:
     """Read the settings.
 
     Raises:
-        ConfigurationError: a variable has a value that cannot be used; it is named.
+        ConfigurationError: a variable has a value that cannot be used, or a misspelt name; it is named.
     """
+    _refuse_misspelt_names()
     try:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        name = "NEUROVISION_" + "_".join(str(part) for part in first["loc"]).upper()
+        name = PREFIX + str(first["loc"][0]).upper()
         raise ConfigurationError(
             f"The setting cannot be used: {first['msg']}.", subject=name, remedy="Correct or unset it."
         ) from error
+
+
+def _refuse_misspelt_names() -> None:
+    """A typing error would otherwise be a setting that silently does nothing."""
+    known = [field.upper() for field in Settings.model_fields]
+    given = sorted(name.removeprefix(PREFIX) for name in os.environ if name.startswith(PREFIX))
+    for name in given:
+        meant = get_close_matches(name, known, n=1, cutoff=MISSPELT_FROM)
+        if meant and name not in known:
+            raise ConfigurationError(
+                "There is no such setting.", subject=PREFIX + name, remedy=f"Did you mean {PREFIX}{meant[0]}?"
+            )
 
 
 def require_secret(name: str) -> str:
@@ -94,8 +126,3 @@ def require_secret(name: str) -> str:
             remedy=f"Put {name.upper()} into the environment; there is no default.",
         )
     return str(secret.get_secret_value())
-
-
-def home_from_environment() -> Path:
-    """The data home without reading the rest, for scripts that only need to know where files lie."""
-    return Path(os.environ.get("NEUROVISION_HOME", REPOSITORY_ROOT / "data"))
