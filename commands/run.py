@@ -17,9 +17,10 @@ from jobs.process_video import PROCESS_VIDEO
 from neurovision_assets.artifacts import ArtifactReader
 from neurovision_assets.definitions import build_defs, build_resources
 from neurovision_assets.partitions import video_ids
-from neurovision_assets.registry import DEFAULT_MODELS
+from neurovision_assets.registry import DEFAULT_MODELS, DIGEST_METADATA
 from neurovision_assets.stage.failures import read_failure
 from neurovision_assets.stage.resolve import state_of_video
+from neurovision_assets.stage.spec import REGISTRY
 from neurovision_assets.staleness import is_young_enough
 from neurovision_assets.surgery.pipeline import REPORT, SURGERY
 from neurovision_assets.uploads.local import register_local_file
@@ -103,9 +104,9 @@ class VideoRun:
     def _tell_models(self, defs: dg.Definitions, instance: dg.DagsterInstance, run_config: dict[str, Any]) -> None:
         """Materialize the served models where the graph does not know the current ones yet."""
         for name in DEFAULT_MODELS:
-            event = instance.get_latest_materialization_event(dg.AssetKey(["registry", name]))
-            known = event.asset_materialization.tags if event and event.asset_materialization else {}
-            if (known or {}).get("dagster/data_version") != self._inference.pin(name).identity.label:
+            event = instance.get_latest_materialization_event(dg.AssetKey([REGISTRY, name]))
+            told = event.asset_materialization.metadata if event and event.asset_materialization else {}
+            if DIGEST_METADATA not in told or told[DIGEST_METADATA].value != self._inference.pin(name).identity.digest:
                 job = defs.resolve_job_def(install_models_job.name)
                 job.execute_in_process(instance=instance, run_config=run_config)
                 return

@@ -40,6 +40,11 @@ class ModelUse(BaseModel):
     precision: str
     data_revision: str | None = None
 
+    @property
+    def label(self) -> str:
+        """``name@release``, the data version of the model's asset."""
+        return f"{self.name}@{self.release}"
+
 
 class Provenance(BaseModel):
     """One record an artifact (DESIGN §3).

@@ -6,8 +6,9 @@ training and promotion. Materializing one looks into the runtime repository and 
 
 import dagster as dg
 
-from neurovision_assets.stage.spec import PIPELINE_OWNER
+from neurovision_assets.stage.spec import PIPELINE_OWNER, REGISTRY
 
+DIGEST_METADATA = "digest"
 DEFAULT_MODELS = {
     "feature_extractor": "Turns a picture into 2048 figures, for phases and for telling unfamiliar pictures.",
     "phase_segmenter": "Tells the phase of the operation at every moment from the whole sequence of features.",
@@ -20,7 +21,7 @@ def registry_asset(name: str, description: str) -> dg.AssetsDefinition:
     """The asset of one served model."""
 
     @dg.asset(
-        key=["registry", name],
+        key=[REGISTRY, name],
         group_name="registry",
         owners=[PIPELINE_OWNER],
         kinds={"onnx"},
@@ -37,7 +38,7 @@ def registry_asset(name: str, description: str) -> dg.AssetsDefinition:
                 "name": identity.name,
                 "version": identity.version,
                 "release": identity.release,
-                "digest": identity.digest,
+                DIGEST_METADATA: identity.digest,
                 "inputs": dg.MetadataValue.json({key: list(tensor.dims) for key, tensor in spec.inputs.items()}),
                 "outputs": dg.MetadataValue.json({key: list(tensor.dims) for key, tensor in spec.outputs.items()}),
                 "labels": dg.MetadataValue.json(list(spec.labels)),

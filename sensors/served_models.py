@@ -14,7 +14,8 @@ INTERVAL_S = 30
 def served_labels(inference: InferenceResource) -> str:
     """Everything that is served now, one text: two looks agree exactly when nothing changed."""
     repository = inference.models
-    return ",".join(repository.describe(name).identity.label for name in repository.names())
+    identities = [repository.describe(name).identity for name in repository.names()]
+    return ",".join(f"{identity.label}:{identity.digest}" for identity in identities)
 
 
 @dg.sensor(

@@ -14,7 +14,6 @@ import dagster as dg
 from neurovision_assets.partitions import video_ids
 from neurovision_assets.stage import events
 from neurovision_assets.stage.pipeline import Pipeline
-from neurovision_assets.stage.resolve import UPLOADS_ASSET
 from neurovision_assets.stage.runner import Recipe, StageRun
 from neurovision_assets.stage.spec import COMPLETE_CHECK, CONTRACT_CHECK, PIPELINE_OWNER, StageSpec
 
@@ -50,7 +49,7 @@ def stage_asset(pipeline: Pipeline, name: str) -> Callable[[Recipe], dg.AssetsDe
 
         @dg.asset(
             key=events.asset_key(spec),
-            deps=_upstream(spec),
+            deps=[dg.AssetKey.from_user_string(key) for key in spec.upstream_assets],
             partitions_def=video_ids,
             backfill_policy=dg.BackfillPolicy.multi_run(VIDEOS_PER_BACKFILL_RUN),
             check_specs=checks,
@@ -71,12 +70,6 @@ def stage_asset(pipeline: Pipeline, name: str) -> Callable[[Recipe], dg.AssetsDe
         return stage
 
     return decorate
-
-
-def _upstream(spec: StageSpec) -> list[dg.AssetKey]:
-    stages = [dg.AssetKey([spec.domain, name]) for name in (*spec.inputs, *spec.optional_inputs)]
-    models = [dg.AssetKey(["registry", name]) for name in spec.models]
-    return [*stages, *models] if spec.inputs else [dg.AssetKey([spec.domain, UPLOADS_ASSET]), *models]
 
 
 def _check_specs(spec: StageSpec) -> list[dg.AssetCheckSpec]:

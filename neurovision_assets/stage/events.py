@@ -16,12 +16,10 @@ import dagster as dg
 
 from neurovision_assets.artifacts import ArtifactReader, ArtifactRecord
 from neurovision_assets.stage.failures import FailureRecord
+from neurovision_assets.stage.lineage import version_tags
 from neurovision_assets.stage.spec import COMPLETE_CHECK, CONTRACT_CHECK, StageSpec
 from neurovision_assets.stage.work import PREVIEW_PART
 
-DATA_VERSION_TAG = "dagster/data_version"
-CODE_VERSION_TAG = "dagster/code_version"
-INPUT_VERSION_TAG = "dagster/input_data_version"
 MUTE_OUTPUT_EVENT = {"__source_asset_observation__": True}
 MAX_PREVIEW_BYTES = 36_000
 PNG_SIGNATURE = b"\x89PNG"
@@ -34,7 +32,7 @@ def asset_key(spec: StageSpec) -> dg.AssetKey:
 
 
 def materialization(
-    spec: StageSpec, record: ArtifactRecord, reader: ArtifactReader, *, reused: bool
+    spec: StageSpec, record: ArtifactRecord, reader: ArtifactReader, instance: dg.DagsterInstance, *, reused: bool
 ) -> dg.AssetMaterialization:
     """The event of one video's result."""
     provenance = record.provenance
@@ -47,12 +45,11 @@ def materialization(
         **_counts(record),
         **_preview(record, reader),
     }
-    inputs = {f"{INPUT_VERSION_TAG}/{key}": version for key, version in provenance.inputs.items()}
     return dg.AssetMaterialization(
         asset_key(spec),
         partition=provenance.video_id,
         metadata=metadata,
-        tags={DATA_VERSION_TAG: record.data_version, CODE_VERSION_TAG: spec.code_version, **inputs},
+        tags=version_tags(instance, spec.upstream_assets, record),
     )
 
 

@@ -10,14 +10,13 @@ from neurovision_assets.artifacts import ArtifactReader, ArtifactRecord
 from neurovision_assets.profiles import ProfileCatalog, ResolvedProfile
 from neurovision_assets.provenance import config_hash
 from neurovision_assets.stage.pipeline import Pipeline
-from neurovision_assets.stage.spec import StageSpec
+from neurovision_assets.stage.spec import UPLOADS_ASSET, StageSpec
 from neurovision_assets.staleness import Basis, Staleness, staleness
 from neurovision_assets.uploads.record import UploadRecord
 from resources.errors import ConfigurationError
 from resources.inference.client import InferenceResource
 from resources.inference.spec import ModelIdentity
 
-UPLOADS_ASSET = "uploads"
 OPERATION_FIELDS = {
     "operation_id",
     "operation_type",

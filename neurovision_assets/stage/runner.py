@@ -137,7 +137,7 @@ class StageRun:
             yield from self._tell_failure(error, video_id, progress, required=required)
             return
         clear_failure(self.store, self.spec.asset, video_id)
-        yield events.materialization(self.spec, record, self.reader, reused=reused)
+        yield events.materialization(self.spec, record, self.reader, self.context.instance, reused=reused)
         yield from events.checks_passed(self.spec, video_id)
         progress(1.0, self.spec.progress.message.format(**record.counts))
 

@@ -14,6 +14,8 @@ from neurovision_assets.tables import TableContract
 PIPELINE_OWNER = "team:neurovision"
 CONTRACT_CHECK = "contract"
 COMPLETE_CHECK = "complete"
+UPLOADS_ASSET = "uploads"
+REGISTRY = "registry"
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,10 @@ class StageSpec:
     def upstream(self, name: str) -> str:
         """Asset key of an input."""
         return f"{self.domain}/{name}"
+
+    @property
+    def upstream_assets(self) -> dict[str, bool]:
+        """Asset keys upstream in the graph, and whether each is partitioned by video as this stage is."""
+        stages = {self.upstream(name): True for name in (*self.inputs, *self.optional_inputs)}
+        models = {f"{REGISTRY}/{name}": False for name in self.models}
+        return {**(stages or {self.upstream(UPLOADS_ASSET): False}), **models}

@@ -58,7 +58,7 @@ class ModelIdentity:
     @property
     def label(self) -> str:
         """``name@release``, the data version of the model's asset."""
-        return f"{self.name}@{self.release}+{self.digest[:8]}"
+        return f"{self.name}@{self.release}"
 
 
 @dataclass(frozen=True)
@@ -127,19 +127,25 @@ def parse_config(path: Path) -> Any:
     """A ``config.pbtxt`` as Triton's own ``ModelConfig`` message.
 
     Raises:
-        ConfigurationError: it is missing or cannot be parsed.
+        ConfigurationError: it is missing, cannot be parsed, or is another model's.
     """
     from google.protobuf import text_format
     from tritonclient.grpc import model_config_pb2
 
+    subject = f"{path.parent.name}/{path.name}"
     try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
-    except (OSError, text_format.ParseError) as error:
+        config = text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         raise ConfigurationError(
-            f"The model's configuration cannot be read: {error}.",
-            subject=f"{path.parent.name}/{path.name}",
-            remedy="Install the model again.",
+            f"The model's configuration cannot be read: {error}.", subject=subject, remedy="Install the model again."
         ) from error
+    if config.name not in ("", path.parent.name):
+        raise ConfigurationError(
+            f"The model's configuration is that of '{config.name}'.",
+            subject=subject,
+            remedy="Give the folder and the configuration one name.",
+        )
+    return config
 
 
 def tensors_of(model: str, messages: Any) -> dict[str, TensorSpec]:
