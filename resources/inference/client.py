@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SEED_REPOSITORY = REPOSITORY_ROOT / "models"
 MAX_PIXEL_VALUE = 255.0
+IMAGE_AXES = 4
 
 
 class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -71,7 +72,7 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             ConfigurationError: the model is not installed or broken.
         """
         if name not in self._pinned:
-            self._pinned[name] = self.models.describe(name)
+            self._pinned.setdefault(name, self.models.describe(name))  # of two threads, the first decides
         return self._pinned[name]
 
     def model(self, name: str) -> OnnxModel:
@@ -89,7 +90,7 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                     subject=spec.identity.label,
                     remedy="Start the run again; install new weights under a new version number.",
                 )
-            self._loaded[name] = OnnxModel(self.models, spec, self.threads)
+            self._loaded.setdefault(name, OnnxModel(self.models, spec, self.threads))
         return self._loaded[name]
 
     def is_server_ready(self) -> bool:
@@ -135,9 +136,20 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Returns:
             Every output, [N, …].
+
+        Raises:
+            PermanentFailure: they are no such pictures, or the model does not take their size.
         """
-        limit = self.model(model_name).spec.max_batch_size
-        answers = [self.infer(model_name, {"images": batch}) for batch in _image_batches(images, limit)]
+        spec = self.model(model_name).spec
+        if images.dtype != np.uint8 or images.ndim != IMAGE_AXES:
+            raise PermanentFailure(
+                f"Pictures are uint8 [N, H, W, 3], got {images.dtype} {list(images.shape)}.",
+                subject=spec.identity.label,
+                remedy="Pass the pictures as they were decoded.",
+            )
+        if not len(images):
+            return {name: np.zeros((0, *np.maximum(out.dims, 0)), out.dtype) for name, out in spec.outputs.items()}
+        answers = [self.infer(model_name, {"images": batch}) for batch in _image_batches(images, spec.max_batch_size)]
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     def infer_phase_segmentation(
@@ -152,6 +164,7 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Returns:
             float32 [sequence, phases].
         """
+        self._require_outputs(model_name, "predictions")
         batch = np.ascontiguousarray(features, dtype=np.float32)[np.newaxis]
         predictions: NDArray[np.float32] = self.infer(model_name, {"features": batch})["predictions"][0]
         if len(predictions) != len(features):
@@ -175,6 +188,7 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Returns:
             For each picture, dicts with ``bbox`` [x_min, y_min, x_max, y_max] in input pixels, ``score``, ``class_id``.
         """
+        self._require_outputs(model_name, "boxes", "scores", "classes")
         answer = self.infer_images(model_name, images)
         return [
             [
@@ -183,6 +197,16 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             ]
             for boxes, scores, classes in zip(answer["boxes"], answer["scores"], answer["classes"], strict=True)
         ]
+
+    def _require_outputs(self, model_name: str, *names: str) -> None:
+        spec = self.pin(model_name)
+        missing = [name for name in names if name not in spec.outputs]
+        if missing:
+            raise PermanentFailure(
+                f"The model has no output '{missing[0]}' (it has {sorted(spec.outputs)}).",
+                subject=spec.identity.label,
+                remedy="Name a model of the right kind in the profile.",
+            )
 
 
 def _image_batches(images: "NDArray[np.uint8]", limit: int) -> "Iterator[NDArray[np.float32]]":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resources.errors import ConfigurationError
+from resources.errors import ConfigurationError, PermanentFailure
 from resources.inference.repository import ModelRepository
 from resources.inference.spec import ANY_SIZE, ModelSpec, TensorSpec
 
@@ -74,7 +74,15 @@ class OnnxModel:
         """
         self.spec.check_inputs(inputs)
         names = list(self.spec.outputs)
-        outputs = dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+        try:
+            answer = self._session.run(names, dict(inputs))
+        except Exception as error:
+            raise PermanentFailure(
+                f"ONNX Runtime could not compute it: {str(error).splitlines()[0]}.",
+                subject=self.spec.identity.label,
+                remedy="Check that the model takes inputs of this size.",
+            ) from error
+        outputs = dict(zip(names, answer, strict=True))
         self.spec.check_outputs(outputs)
         return outputs
 
@@ -86,10 +94,29 @@ class OnnxModel:
                 raise self._disagreement(f"has no {side} '{name}' (it has {sorted(found)})")
             if ONNX_TYPES.get(node.type) is not spec.dtype:
                 raise self._disagreement(f"{side} '{name}' is {node.type}, not {np.dtype(spec.dtype)}")
-            if not _shapes_agree(spec.dims, node.shape[1:] if self.spec.max_batch_size else node.shape):
-                raise self._disagreement(f"{side} '{name}' has shape {node.shape}, not [batch, {spec.dims}]")
+            if not (self._batch_agrees(node.shape) and self._sizes_agree(side, spec.dims, node.shape)):
+                raise self._disagreement(f"{side} '{name}' has shape {node.shape}, not {self._spelt(spec.dims)}")
         if side == "input" and set(found) != set(promised):
             raise self._disagreement(f"needs inputs {sorted(found)}, the configuration names {sorted(promised)}")
+
+    def _batch_agrees(self, shape: list[Any]) -> bool:
+        """A file that was exported for a fixed batch serves only configurations that never ask for another."""
+        limit = self.spec.max_batch_size
+        return not limit or (bool(shape) and (not isinstance(shape[0], int) or shape[0] == limit == 1))
+
+    def _sizes_agree(self, side: str, promised: tuple[int, ...], shape: list[Any]) -> bool:
+        """A symbolic size in the file fits everything; a fixed one fits itself, and an output promised in any size.
+
+        An input promised in any size and fixed in the file would fail in the middle of a run.
+        """
+        actual = shape[1:] if self.spec.max_batch_size else shape
+        return len(promised) == len(actual) and all(
+            not isinstance(got, int) or want == got or (want == ANY_SIZE and side == "output")
+            for want, got in zip(promised, actual, strict=True)
+        )
+
+    def _spelt(self, dims: tuple[int, ...]) -> str:
+        return f"[{', '.join(['batch'] * bool(self.spec.max_batch_size) + [str(size) for size in dims])}]"
 
     def _disagreement(self, what: str) -> ConfigurationError:
         return ConfigurationError(
@@ -97,10 +124,3 @@ class OnnxModel:
             subject=self.spec.identity.label,
             remedy="Install the file and the configuration that belong together.",
         )
-
-
-def _shapes_agree(promised: tuple[int, ...], actual: list[Any]) -> bool:
-    """A symbolic size agrees with anything, a fixed one with itself or with a promise of any size."""
-    return len(promised) == len(actual) and all(
-        not isinstance(got, int) or want in (ANY_SIZE, got) for want, got in zip(promised, actual, strict=True)
-    )

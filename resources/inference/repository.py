@@ -6,19 +6,22 @@ writes here and never into the seed.
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
-from resources.errors import ConfigurationError
+from resources.errors import ConfigurationError, TransientFailure
 from resources.inference.spec import ModelIdentity, ModelSpec, parse_config, tensors_of
 from resources.object_store import sha256_of_file
 
 MODEL_FILE = "model.onnx"
 CONFIG_FILE = "config.pbtxt"
 LABELS_FILE = "labels.txt"
+VERSION_FOLDER = re.compile(r"[1-9][0-9]*")
+"""Triton's rule: folders that are no numbers, or start with 0, are no versions."""
 DEFAULT_VERSIONS_SERVED = 1
 SEEDED_FILES = (CONFIG_FILE, LABELS_FILE, "MODEL_CARD.md", "scores.json")
 SEEDED_FOLDERS = ("taxonomies", "configs")
@@ -36,11 +39,11 @@ class ModelRepository:
 
     def names(self) -> list[str]:
         """Models that are installed, sorted."""
-        return sorted(path.parent.name for path in self.root.glob(f"*/{CONFIG_FILE}"))
+        return [path.name for path in _model_folders(self.root)]
 
     def is_installed(self, name: str) -> bool:
         """Whether the model has a configuration and at least one version."""
-        return (self.root / name / CONFIG_FILE).is_file() and bool(self._versions_on_disk(name))
+        return name in self.names() and bool(self._versions_on_disk(name))
 
     def served_versions(self, name: str) -> list[int]:
         """Version numbers that the version policy serves, ascending.
@@ -48,8 +51,8 @@ class ModelRepository:
         Raises:
             ConfigurationError: the model is not installed, or the policy leaves nothing to serve.
         """
-        on_disk = self._versions_on_disk(name)
         policy = parse_config(self._config_path(name)).version_policy
+        on_disk = self._versions_on_disk(name)
         match policy.WhichOneof("policy_choice"):
             case "all":
                 served = on_disk
@@ -81,7 +84,7 @@ class ModelRepository:
         parameters = {key: value.string_value for key, value in config.parameters.items()}
         return ModelSpec(
             identity=ModelIdentity(
-                name, chosen, parameters.get("model_version", str(chosen)), sha256_of_file(self.file(name, chosen))
+                name, chosen, parameters.get("model_version", str(chosen)), self._digest(name, chosen)
             ),
             max_batch_size=config.max_batch_size,
             inputs=tensors_of(name, config.input),
@@ -101,7 +104,7 @@ class ModelRepository:
             raise ConfigurationError(
                 f"The model file {MODEL_FILE} is missing.",
                 subject=f"model {name} version {version}",
-                remedy="Put the file back, or remove the runtime repository to have it seeded again.",
+                remedy=f"Put the file back, or remove the folder {path.parents[1]} to have the model seeded again.",
             )
         return path
 
@@ -110,35 +113,66 @@ class ModelRepository:
 
         Returns:
             Names of the models that were installed now.
+
+        Raises:
+            TransientFailure: the repository's folder cannot be written.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.root / ".seeding.lock"):
-            missing = [
-                path.parent
-                for path in sorted(seed.glob(f"*/{CONFIG_FILE}"))
-                if not (self.root / path.parent.name).exists()
-            ]
-            for source in missing:
-                _copy_model(source, self.root / source.name)
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.root / ".seeding.lock"):
+                missing = [source for source in _model_folders(seed) if not (self.root / source.name).exists()]
+                for source in missing:
+                    _copy_model(source, self.root / source.name)
+        except OSError as error:
+            raise TransientFailure(
+                f"The model repository cannot be filled ({error.strerror}).",
+                subject=str(self.root),
+                remedy="Check the disk and its free space, and start it again.",
+            ) from error
         return [source.name for source in missing]
 
     def _config_path(self, name: str) -> Path:
-        path = self.root / name / CONFIG_FILE
-        if not path.is_file():
+        installed = self.names()
+        if name not in installed:
             raise ConfigurationError(
                 "The model is not installed.",
                 subject=f"model {name}",
-                remedy=f"Installed: {', '.join(self.names()) or 'none'}; install it or name another in the profile.",
+                remedy=f"Installed: {', '.join(installed) or 'none'}; install it or name another in the profile.",
             )
-        return path
+        return self.root / name / CONFIG_FILE
 
     def _versions_on_disk(self, name: str) -> list[int]:
-        folder = self.root / name
-        return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
+        folders = (self.root / name).iterdir()
+        return sorted(int(path.name) for path in folders if VERSION_FOLDER.fullmatch(path.name) and path.is_dir())
+
+    def _digest(self, name: str, version: int) -> str:
+        path = self.file(name, version)
+        try:
+            return sha256_of_file(path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The model file cannot be read ({error.strerror}).",
+                subject=f"model {name} version {version}",
+                remedy="Check the disk and the file's rights.",
+            ) from error
 
     def _labels(self, name: str) -> tuple[str, ...]:
+        """One label a line, as Triton reads them."""
         path = self.root / name / LABELS_FILE
-        return tuple(path.read_text(encoding="utf-8").split()) if path.is_file() else ()
+        if not path.is_file():
+            return ()
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"The labels cannot be read ({error}).", subject=f"model {name}", remedy=f"Correct {LABELS_FILE}."
+            ) from error
+        return tuple(line.strip() for line in lines if line.strip())
+
+
+def _model_folders(root: Path) -> list[Path]:
+    """Folders with a configuration, by name; hidden ones are copies that another process has not finished."""
+    return sorted(path.parent for path in root.glob(f"*/{CONFIG_FILE}") if not path.parent.name.startswith("."))
 
 
 def _copy_model(source: Path, target: Path) -> None:
