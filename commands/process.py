@@ -7,6 +7,7 @@ platform does with a video; the graph, the run configuration and the resources a
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -14,12 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
 from commands.platform import prepare_dagster_home
 from resources.errors import NeuroVisionError
 from resources.settings import Settings, load_settings
 
 SAMPLE_NAME = "operation_001.mp4"
+SAMPLE_DEPARTMENT = "Simulated surgery"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -64,16 +67,19 @@ def process(video: Path | None, profile: str | None, console: Console) -> Path:
 
 
 def sample_video(settings: Settings, console: Console) -> Path:
-    """The bundled sample, a simulated operation, rendered at its first use."""
+    """The bundled sample, a simulated operation with its sidecar, rendered at its first use."""
     path = settings.home / "sample" / SAMPLE_NAME
     if not path.is_file():
         from simulator.sample import write_sample
+        from simulator.truth import sidecar
 
-        console.print("rendering the sample, a simulated operation")
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}")
-        write_sample(temporary)
-        temporary.rename(path)
+        bar = Progress(TextColumn("rendering the sample, a simulated operation"), BarColumn(30), console=console)
+        with bar:
+            task = bar.add_task("sample")
+            plan = write_sample(path, lambda done, total: bar.update(task, completed=done, total=total))
+        told = sidecar(plan, path.stem, SAMPLE_DEPARTMENT)
+        path.with_suffix(".json").write_text(json.dumps(told, indent=1), encoding="utf-8")
     return path
 
 

@@ -86,7 +86,7 @@ class ProgressView:
             record = self._reader.record(stage.asset, self._video_id)
             if stage.name not in self._told and record is not None:
                 self._told.add(stage.name)
-                self._console.print(self._line(stage, record), highlight=False)
+                self._console.print(self._line(stage, record), highlight=False, soft_wrap=True)
 
     def _line(self, stage: StageSpec, record: ArtifactRecord) -> str:
         counts = ", ".join(f"{name} {value}" for name, value in record.counts.items())

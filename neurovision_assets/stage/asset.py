@@ -18,6 +18,7 @@ from neurovision_assets.stage.runner import Recipe, StageRun
 from neurovision_assets.stage.spec import COMPLETE_CHECK, CONTRACT_CHECK, PIPELINE_OWNER, StageSpec
 
 VIDEOS_PER_BACKFILL_RUN = 10
+NOTHING: Any = dg.Nothing  # a DagsterType at run time, a class to the type checker
 RESOURCES = {"object_store", "inference", "progress", "profiles"}
 
 
@@ -61,7 +62,7 @@ def stage_asset(pipeline: Pipeline, name: str) -> Callable[[Recipe], dg.AssetsDe
             metadata=_definition_metadata(spec),
             required_resource_keys=RESOURCES,
             op_tags={"dagster/priority": str(spec.priority)},
-            dagster_type=dg.Nothing,
+            dagster_type=NOTHING,
         )
         def stage(context: dg.AssetExecutionContext) -> Iterator[Any]:
             yield from StageRun(context, pipeline, spec, recipe).execute()

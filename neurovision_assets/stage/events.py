@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -97,7 +98,7 @@ def _check(
     video_id: str,
     *,
     passed: bool,
-    metadata: dict[str, object],
+    metadata: dict[str, Any],
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(

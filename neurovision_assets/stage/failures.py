@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure, TransientFailure
 from resources.object_store import ObjectStore
 
-KIND_OF_FAILURE = {
+KIND_OF_FAILURE: dict[type[Exception], str] = {
     PermanentFailure: "permanent",
     TransientFailure: "transient",
     ConfigurationError: "configuration",
@@ -52,7 +52,7 @@ def failure_key(asset: str, video_id: str) -> str:
 
 def failure_of(error: Exception, asset: str, video_id: str, run_id: str) -> FailureRecord:
     """The record of an exception."""
-    kind = KIND_OF_FAILURE.get(type(error), UNEXPECTED)  # type: ignore[call-overload]
+    kind = KIND_OF_FAILURE.get(type(error), UNEXPECTED)
     if isinstance(error, NeuroVisionError):
         reason = str(error)
     else:

@@ -27,6 +27,7 @@ from resources.object_store import ObjectStore
 from resources.progress import StageProgress
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+OtherConfigT = TypeVar("OtherConfigT", bound=BaseModel)
 PREVIEW_PART = "preview"
 
 
@@ -113,6 +114,10 @@ class Work(Generic[ConfigT]):
     def append(self, name: str, contract: TableContract, batch: pa.RecordBatch) -> None:
         """Add some rows of a long table to the result."""
         self.draft.append(name, contract, batch)
+
+    def config_of(self, stage: str, kind: type[OtherConfigT]) -> OtherConfigT:
+        """The parameters of another stage."""
+        return kind.model_validate(self.profile.configs[stage].model_dump())
 
     def model_spec(self, name: str) -> ModelSpec:
         """The version of a model that this run uses."""

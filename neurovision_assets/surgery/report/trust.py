@@ -24,6 +24,10 @@ from neurovision_assets.surgery.report.model import (
     WarningKind,
 )
 
+JITTER = 1.2
+"""A step is a little longer than the usual interval: true times waver by a source frame, and a step without a frame
+would tear the curve."""
+
 MAX_SERIES_STEPS = 300
 """More steps than a chart has room for would only make the file larger."""
 
@@ -113,8 +117,8 @@ def _longest(flags: Array, times_ms: Array, duration_ms: int, config: ReportConf
 def series(tables: ReportTables, duration_ms: int) -> Series:
     """Curves for charts, in steps that are no finer than the stored frames."""
     times = np.sort(column(tables.frames, "timestamp_ms"))
-    spacing = int(np.median(np.diff(times))) if len(times) > 1 else duration_ms
-    step_ms = max(1, spacing, math.ceil(duration_ms / MAX_SERIES_STEPS))
+    spacing = float(np.median(np.diff(times))) if len(times) > 1 else duration_ms
+    step_ms = max(1, math.ceil(spacing * JITTER), math.ceil(duration_ms / MAX_SERIES_STEPS))
     steps = max(1, math.ceil(duration_ms / step_ms))
 
     def curve(table: object, name: str) -> tuple[float | None, ...] | None:

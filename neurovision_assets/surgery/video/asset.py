@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from neurovision_assets.stage.asset import stage_asset
 from neurovision_assets.stage.work import Outcome, Work
+from neurovision_assets.surgery.frames.config import FramesConfig
 from neurovision_assets.surgery.frames.decode import MediaPart
 from neurovision_assets.surgery.pipeline import FRAMES, SURGERY, VIDEO
 from neurovision_assets.surgery.video.config import VideoConfig
@@ -47,7 +48,7 @@ def video(work: Work[VideoConfig]) -> Outcome:
     probes = [
         probe_video(source, work.config.limits, subject=subject_of(work, index)) for index, source in enumerate(sources)
     ]
-    check_space(work.store, work.video_id, probes, work.profile.configs[FRAMES.name])
+    check_space(work.store, work.video_id, probes, work.config_of(FRAMES.name, FramesConfig))
     parts = [take_in(work, index, source, probes[index]) for index, source in enumerate(sources)]
     duration_ms = sum(probe.duration_ms for probe in probes)
     first = probes[0]
