@@ -151,6 +151,16 @@ def test_a_clock_that_does_not_start_at_zero(folder: Path) -> None:
     assert taken.times_ms == [0, 480, 1000, 1480]
 
 
+def test_a_clock_that_starts_anew(folder: Path) -> None:
+    piece = media.write_clip(folder / "piece.ts", count=75).read_bytes()
+    path = folder / "joined.ts"
+    path.write_bytes(piece + piece)
+    taken = take(path)
+    assert taken.table.num_rows == 12
+    assert taken.numbers == [round(time / 40) % 75 for time in taken.times_ms]
+    assert taken.report.duration_ms == 6000
+
+
 @pytest.mark.parametrize("clockwise_deg", [0, 90, 180, 270])
 def test_rotation_is_applied(folder: Path, clockwise_deg: int) -> None:
     taken = take(media.write_clip(folder / f"turned_{clockwise_deg}.mp4", clockwise_deg=clockwise_deg))

@@ -121,6 +121,20 @@ def test_dropped_frames_are_a_gap_of_a_constant_rate(folder: Path) -> None:
     assert any("3.0 s without pictures" in warning for warning in found.warnings)
 
 
+def test_a_clock_that_starts_anew(folder: Path) -> None:
+    piece = media.write_clip(folder / "piece.ts", count=75).read_bytes()
+    path = folder / "joined.ts"
+    path.write_bytes(piece + piece)
+    found = probe(path)
+    assert (found.frame_count, found.duration_ms, found.frame_rate_fps) == (150, 6000, 25.0)
+    assert any("starts anew in 1 place" in warning for warning in found.warnings)
+
+
+def test_two_frames_far_apart(folder: Path) -> None:
+    found = probe(media.write_clip(folder / "rare.mkv", count=2, times_ms=[0, 36_000_000]))
+    assert found.frame_rate_fps == pytest.approx(1 / 36_000)
+
+
 def test_no_timestamps(folder: Path) -> None:
     found = probe(media.write_clip(folder / "stream.h264", container_format="h264"))
     assert found.first_timestamp_ms is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import traceback
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -210,6 +211,15 @@ def test_variable_rate_keeps_its_times(folder: Path) -> None:
     copy, _ = copy_of(source, folder)
     assert times_ms(copy) == times_ms(source)
     assert sorted(time for time in times_ms(copy) if time is not None) == times
+
+
+def test_a_clock_that_starts_anew_goes_on(folder: Path) -> None:
+    piece = media.write_clip(folder / "piece.ts", count=75).read_bytes()
+    source = folder / "joined.ts"
+    source.write_bytes(piece + piece)
+    copy, _ = copy_of(source, folder)
+    times = sorted(time for time in times_ms(copy) if time is not None)
+    assert [later - sooner for sooner, later in pairwise(times)] == [40] * 149
 
 
 def test_a_target_that_cannot_be_written(folder: Path) -> None:

@@ -24,7 +24,7 @@ class PictureFigures:
     """Figures of one picture by itself.
 
     Attributes:
-        sharpness: variance of the Laplacian of grey levels (Pech-Pacheco et al., ICPR 2000); blurred below about 20.
+        sharpness: variance of the Laplacian of grey levels (Pech-Pacheco et al., ICPR 2000).
         brightness: mean luma (BT.601), 0 to 255.
         saturation: mean S of HSV, 0 to 255.
         grey: the reduced grey picture, kept for the difference to the next one.

@@ -12,7 +12,6 @@ file from its start, passing over the pictures that were given out already.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -20,14 +19,13 @@ from typing import TYPE_CHECKING
 from neurovision_assets.surgery.frames.damage import PartTally
 from neurovision_assets.surgery.video import container as container_files
 from neurovision_assets.surgery.video.probe import VideoLimits
+from neurovision_assets.surgery.video.timestamps import FALLBACK_TIME_BASE
 from resources.errors import PermanentFailure
 
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
-
-FALLBACK_TIME_BASE = Fraction(1, 1000)
 
 STRICT = {"err_detect": "explode"}
 """The decoder tells the smallest error instead of patching it up silently."""

@@ -79,7 +79,7 @@ class Renderer:
             format="bgr24",
             src_colorspace=untagged if picture.colorspace == COLOUR_UNSPECIFIED else None,
             dst_color_range=ColorRange.JPEG,
-            interpolation=kernel | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
+            interpolation=kernel | Interpolation.ACCURATE_RND,
             threads=1,
         )
         return _turned(scaled.to_ndarray().astype(np.uint8, copy=False), geometry.rotation_deg)

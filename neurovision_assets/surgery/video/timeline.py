@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from neurovision_assets.surgery.video.timestamps import (
+    FALLBACK_FPS,
+    FALLBACK_TIME_BASE,
+    ContinuousClock,
+    header_rate,
+)
 
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
 FloatArray = npt.NDArray[np.float64]
-
-FALLBACK_FPS = Fraction(25)
-"""Where neither timestamps nor headers tell a rate; FFmpeg assumes the same for raw streams."""
-
-PLAUSIBLE_FPS = (Fraction(1, 3600), Fraction(1000))
 
 ALIKE_MS = 2.0
 """Intervals of a constant rate differ by rounding only: a millisecond at each end."""
@@ -33,6 +34,10 @@ ALIKE_SHARE = 0.99
 
 GAP_INTERVALS = 1.5
 """An interval of more than this many usual ones means that frames are missing between."""
+
+
+GAP_WORTH_SAYING_MS = 500
+"""Below half a second, one stored frame at the usual rate, nobody misses anything."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,8 @@ class TimelineReader:
     """Collects timestamps packet by packet, 8 bytes each."""
 
     def __init__(self, stream: VideoStream) -> None:
-        self._time_base = stream.time_base or Fraction(1, 1000)
+        self._time_base = stream.time_base or FALLBACK_TIME_BASE
+        self._clock = ContinuousClock(stream)
         self._header_rate = header_rate(stream)
         self._announced = stream.frames
         self._pts: array[int] = array("q")
@@ -67,10 +73,11 @@ class TimelineReader:
             return
         self._packets += 1
         self._corrupt += packet.is_corrupt
+        shift = self._clock.shift(packet)
         if packet.pts is not None:
-            self._pts.append(packet.pts)
+            self._pts.append(packet.pts + shift)
         if packet.dts is not None:
-            self._dts.append(packet.dts)
+            self._dts.append(packet.dts + shift)
 
     def finish(self) -> Timeline:
         """Sum up."""
@@ -92,7 +99,7 @@ class TimelineReader:
             packet_count=self._packets,
             first_timestamp_ms=round(float(times_ms[0])) if times_ms.size else None,
             duration_ms=max(1, round(duration)) if self._packets else 0,
-            frame_rate_fps=round(self._packets * 1000.0 / duration, 4) if duration else 0.0,
+            frame_rate_fps=self._packets * 1000.0 / duration if duration else 0.0,
             mode=mode,
             warnings=tuple(warnings),
         )
@@ -112,19 +119,12 @@ class TimelineReader:
             )
         if self._corrupt:
             found.append(f"{self._corrupt} of {self._packets} pictures are marked as damaged in the file.")
+        if self._clock.restarts:
+            found.append(f"The recorder's clock starts anew in {self._clock.restarts} place(s); the pieces are joined.")
         gap_ms = _gaps_ms(times_ms)
-        if gap_ms >= 1:
+        if gap_ms >= GAP_WORTH_SAYING_MS:
             found.append(f"The recording has gaps: {gap_ms / 1000:.1f} s without pictures.")
         return found
-
-
-def header_rate(stream: VideoStream) -> Fraction | None:
-    """The frame rate that the headers announce, None where they tell none that can be true."""
-    low, high = PLAUSIBLE_FPS
-    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate is not None and low <= rate <= high:
-            return rate
-    return None
 
 
 def _mode(intervals: FloatArray, usual_ms: float) -> Literal["constant", "variable"]:
