@@ -19,11 +19,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from neurovision_assets.provenance import PROVENANCE_METADATA_KEY, Provenance, canonical_json, config_hash
 from neurovision_assets.tables import ContractChecker, TableContract, TableHasher
-from resources.errors import PermanentFailure
-from resources.object_store import ObjectStore, missing_object, sha256_of_file
+from resources.errors import PermanentFailure, TransientFailure
+from resources.object_store import ObjectStore, is_out_of_space, missing_object, sha256_of_file
 
 RECORD_ENDING = "record.json"
 MAIN_TABLE = "parquet"
+SCRATCH_FOLDER = ".scratch"
 
 
 class PartRecord(BaseModel):
@@ -173,10 +174,10 @@ class _TableWriter:
         self.checker = ContractChecker(contract)
 
     def append(self, batch: pa.RecordBatch) -> None:
-        """Add a row group."""
-        self._file.write_batch(batch)
-        self._hasher.update(batch)
-        self.checker.add(batch)
+        """Add a row group; rows that cannot stand in the table are noted by the checker and left out."""
+        if self.checker.add(batch):
+            self._file.write_batch(batch)
+            self._hasher.update(batch)
 
     def close(self, provenance: Provenance) -> str:
         """Finish the file with its provenance inside and give its content hash."""
@@ -229,13 +230,17 @@ class ArtifactReader:
         seen = (part.key, part.sha256, info.size_bytes, info.modified_s)
         if seen in self._verified:
             return
-        if info.size_bytes != part.size_bytes or sha256_of_file(self._store.path_of(part.key)) != part.sha256:
+        if info.size_bytes != part.size_bytes or self._digest(part.key) != part.sha256:
             raise PermanentFailure(
                 "The object was altered after it was written.",
                 subject=part.key,
                 remedy="Materialize its asset again for this video.",
             )
         self._verified.add(seen)
+
+    def _digest(self, key: str) -> str:
+        with self._store.open(key) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
     def is_intact(self, record: ArtifactRecord) -> bool:
         """Whether every part is there and unaltered."""
@@ -265,8 +270,19 @@ class ArtifactReader:
 
 @contextmanager
 def scratch_folder(store: ObjectStore) -> Iterator[Path]:
-    """A folder on the store's file system that is gone afterwards, whatever happened."""
-    parent = store.path_of(".scratch")
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent) as name:
-        yield Path(name)
+    """A folder on the store's file system that is gone afterwards, whatever happened.
+
+    Raises:
+        TransientFailure: the disk is full; the files in the folder are written by many libraries, so it is told here.
+    """
+    parent = store.path_of(SCRATCH_FOLDER)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=parent) as name:
+            yield Path(name)
+    except OSError as error:
+        if not is_out_of_space(error):
+            raise
+        raise TransientFailure(
+            "There is no space left to work in.", subject=SCRATCH_FOLDER, remedy="Free disk space and start it again."
+        ) from error

@@ -6,6 +6,7 @@ parameters themselves (each room has its config). A profile is a YAML file; a us
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,10 @@ from neurovision_assets.provenance import config_hash
 from resources.errors import ConfigurationError
 
 BUILT_IN_PROFILES = Path(__file__).parent / "analysis_profiles"
+PROFILE_NAME = re.compile(r"\w[\w-]{0,63}")
+"""Letters of any script, digits, '_' and '-': a file's name and never a path."""
 DEFAULT_CACHE_TTL_DAYS = 3.0
+LONGEST_CACHE_TTL_DAYS = 36_500.0
 
 
 class AnalysisProfile(BaseModel):
@@ -38,7 +42,7 @@ class AnalysisProfile(BaseModel):
 
     name: str
     description: str = ""
-    cache_ttl_days: float = Field(default=DEFAULT_CACHE_TTL_DAYS, gt=0)
+    cache_ttl_days: float = Field(default=DEFAULT_CACHE_TTL_DAYS, gt=0, le=LONGEST_CACHE_TTL_DAYS)
     disabled: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -85,7 +89,8 @@ class ProfileCatalog(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def names(self) -> list[str]:
         """Profiles that can be asked for, sorted."""
-        return sorted({path.stem for folder in self._folders() for path in folder.glob("*.yaml")})
+        found = {path.stem for folder in self._folders() for path in folder.glob("*.yaml")}
+        return sorted(name for name in found if PROFILE_NAME.fullmatch(name))
 
     def get(self, name: str) -> AnalysisProfile:
         """A profile as it is written; it is read once a run, so that a run never mixes two spellings.
@@ -132,20 +137,33 @@ class ProfileCatalog(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _load(self, name: str) -> AnalysisProfile:
         for folder in self._folders():
             path = folder / f"{name}.yaml"
-            if name.isidentifier() and path.is_file():
+            if PROFILE_NAME.fullmatch(name) and path.is_file():
                 return _parse(name, path)
         raise ConfigurationError(
-            "There is no such profile.", subject=f"profile {name!r}", remedy=f"Profiles are {', '.join(self.names())}."
+            "There is no such profile.",
+            subject=f"profile {name[:80]!r}",
+            remedy=f"Profiles are {', '.join(self.names())}.",
         )
 
 
 def _parse(name: str, path: Path) -> AnalysisProfile:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        return AnalysisProfile.model_validate({**content, "name": name})
-    except (yaml.YAMLError, ValidationError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(
-            f"The file cannot be used: {error}.", subject=f"profile {name}", remedy="Correct the file."
+            f"The file cannot be read: {' '.join(str(error).split())}.",
+            subject=f"profile {name}",
+            remedy="Correct the file.",
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(
+            "The file is not a YAML mapping.", subject=f"profile {name}", remedy="Write `field: value` lines."
+        )
+    try:
+        return AnalysisProfile.model_validate({**content, "name": name})
+    except ValidationError as error:
+        raise ConfigurationError(
+            _first_problem(error), subject=f"profile {name}", remedy="Correct the file."
         ) from error
 
 
@@ -153,10 +171,12 @@ def _checked(name: str, stage: str, kind: type[BaseModel], profile: AnalysisProf
     try:
         return kind.model_validate(profile.stages.get(stage, {}))
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(
-            f"Stage {stage}, parameter '{field}': {first['msg']}.",
-            subject=f"profile {name}",
-            remedy="Correct the profile.",
+            f"Stage {stage}, {_first_problem(error)}", subject=f"profile {name}", remedy="Correct the profile."
         ) from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"parameter '{field}': {first['msg']}."

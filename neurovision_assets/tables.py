@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 REPORTED_FAILURES = 20
 
@@ -122,30 +126,41 @@ class ContractChecker:
         self._contract = contract
         self._scalars: list[pa.RecordBatch] = []
         self._problems: list[str] = []
+        self._rows = 0
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Take in the next rows."""
-        expected = self._contract.arrow_schema
-        if not batch.schema.equals(expected):
-            self._problems.append(
-                f"{self._contract.name}: columns are {_names(batch.schema)}, promised are {_names(expected)}"
-            )
-            return
-        self._problems += [
-            f"{column.name}: {batch[column.name].null_count} values are absent"
-            for column in self._contract.columns
-            if not column.nullable and batch[column.name].null_count
-        ]
-        self._scalars.append(batch.select(self._contract.scalar_columns))
+    def add(self, batch: pa.RecordBatch) -> bool:
+        """Take in the next rows.
+
+        Returns:
+            Whether they can stand in the table at all: the columns are those promised, and no value is absent that
+            must be there. (Bounds are looked at by :meth:`violations`, when all rows are there.)
+        """
+        problems = self._problems_of_form(batch)
+        self._problems += problems
+        self._rows += batch.num_rows
+        if not problems:
+            self._scalars.append(batch.select(self._contract.scalar_columns))
+        return not problems
 
     def violations(self) -> list[str]:
         """Where the table breaks the contract, a sentence each with row and reason; empty when it keeps it."""
         return self._problems or self._pandera_violations()
 
+    def _problems_of_form(self, batch: pa.RecordBatch) -> list[str]:
+        expected = self._contract.arrow_schema
+        if not batch.schema.equals(expected):
+            return [f"{self._contract.name}: columns are {_names(batch.schema)}, promised are {_names(expected)}"]
+        return [
+            f"{column.name}, row {self._rows + int(absent[0])}: the value is absent ({len(absent)} are)"
+            for column in self._contract.columns
+            if not column.nullable and len(absent := _absent(batch[column.name]))
+        ]
+
     def _pandera_violations(self) -> list[str]:
         from pandera.errors import SchemaErrors
 
-        frame = pa.Table.from_batches(self._scalars).to_pandas()
+        scalars = pa.schema([self._contract.arrow_schema.field(name) for name in self._contract.scalar_columns])
+        frame = pa.Table.from_batches(self._scalars, scalars).to_pandas()
         try:
             self._contract.pandera_schema().validate(frame, lazy=True)
         except SchemaErrors as errors:
@@ -166,12 +181,12 @@ class TableHasher:
 
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
-        self._columns = [hashlib.sha256() for _ in schema]
+        self._columns = [_ColumnHasher(field.type) for field in schema]
 
     def update(self, batch: pa.RecordBatch) -> None:
         """Take in the next rows."""
         for hasher, column in zip(self._columns, batch.columns, strict=True):
-            _update(hasher, column)
+            hasher.update(column)
 
     def hexdigest(self) -> str:
         """The hash of all rows so far, 64 hex digits."""
@@ -181,22 +196,50 @@ class TableHasher:
         return digest.hexdigest()
 
 
-def _update(hasher: Any, column: pa.Array) -> None:
-    hasher.update(np.packbits(column.is_valid().to_numpy(zero_copy_only=False)).tobytes() if column.null_count else b"")
-    kind = column.type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        hasher.update(column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).tobytes())
-        _update(hasher, column.flatten())
-    elif pa.types.is_fixed_size_list(kind):
-        _update(hasher, column.flatten())
-    elif pa.types.is_string(kind) or pa.types.is_binary(kind):
-        for value in column:
-            data = value.as_buffer()
-            hasher.update(b"-" if data is None else len(data).to_bytes(8, "little"))
-            hasher.update(data or b"")
-    else:
-        values = column.fill_null(0) if not pa.types.is_boolean(kind) else column.fill_null(False)
-        hasher.update(np.ascontiguousarray(values.to_numpy(zero_copy_only=False)).tobytes())
+class _ColumnHasher:
+    """Hash of a growing column: where values are absent, how long they are, what they are, each by itself.
+
+    Apart from each other the three do not depend on how the rows are cut into batches, and no two columns share them.
+    """
+
+    def __init__(self, kind: pa.DataType) -> None:
+        self._rows = 0
+        self._absent, self._lengths, self._values = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
+        is_list = pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)
+        if not (is_list or pa.types.is_primitive(kind) or pa.types.is_string(kind) or pa.types.is_binary(kind)):
+            raise TypeError(f"columns of type {kind} have no content hash")
+        self._items = _ColumnHasher(kind.value_type) if is_list else None
+
+    def update(self, column: pa.Array) -> None:
+        """Take in the next values."""
+        self._absent.update((self._rows + _absent(column)).tobytes())
+        self._rows += len(column)
+        if self._items is not None:
+            self._lengths.update(_numbers(pc.list_value_length(column), np.int64))
+            self._items.update(column.flatten())
+        elif pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+            self._lengths.update(_numbers(pc.binary_length(column), np.int64))
+            self._values.update(b"".join(column.drop_null().cast(pa.binary()).to_pylist()))
+        else:
+            self._values.update(_numbers(column))
+
+    def digest(self) -> bytes:
+        """The hash of all values so far."""
+        items = self._items.digest() if self._items is not None else b""
+        parts = (hasher.digest() for hasher in (self._absent, self._lengths, self._values))
+        return hashlib.sha256(self._rows.to_bytes(8, "little") + b"".join(parts) + items).digest()
+
+
+def _absent(column: pa.Array) -> NDArray[np.int64]:
+    """Positions without a value."""
+    if not column.null_count:
+        return np.empty(0, np.int64)
+    return np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)).astype(np.int64)
+
+
+def _numbers(column: pa.Array, dtype: type[np.generic] | None = None) -> bytes:
+    """Bytes of the values that are there."""
+    return np.ascontiguousarray(column.drop_null().to_numpy(zero_copy_only=False), dtype=dtype).tobytes()
 
 
 def _checks(pandera: Any, column: ColumnContract) -> list[Any]:
