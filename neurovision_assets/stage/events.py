@@ -38,13 +38,13 @@ def materialization(
     """The event of one video's result."""
     provenance = record.provenance
     metadata: dict[str, dg.MetadataValue] = {
-        "data_version": dg.MetadataValue.text(record.data_version),
-        "reused": dg.MetadataValue.bool(reused),
-        "provenance": dg.MetadataValue.json(json.loads(provenance.model_dump_json())),
-        "objects": dg.MetadataValue.json({part.key: part.size_bytes for part in record.parts}),
-        "computed_in_s": dg.MetadataValue.float(provenance.duration_ms / 1000),
-        **_counts(record),
         **_preview(record, reader),
+        **_counts(record),
+        "computed_in_s": dg.MetadataValue.float(provenance.duration_ms / 1000),
+        "reused": dg.MetadataValue.bool(reused),
+        "data_version": dg.MetadataValue.text(record.data_version),
+        "objects": dg.MetadataValue.json({part.key: part.size_bytes for part in record.parts}),
+        "provenance": dg.MetadataValue.json(json.loads(provenance.model_dump_json())),
     }
     return dg.AssetMaterialization(
         asset_key(spec),
