@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from neurovision_assets.artifacts import ArtifactReader, ArtifactRecord
+from neurovision_assets.profiles import ResolvedProfile
+from neurovision_assets.stage.failures import read_failure
 from neurovision_assets.stage.pipeline import Pipeline
 from neurovision_assets.stage.spec import StageSpec
 from resources.object_store import ObjectStore
@@ -30,13 +32,18 @@ class ProgressView:
     Args:
         console: where to draw.
         pipeline: the stages in order.
+        profile: which of them run, and which may fail.
         store: where progress and records lie.
         video_id: the video.
     """
 
-    def __init__(self, console: Console, pipeline: Pipeline, store: ObjectStore, video_id: str) -> None:
+    def __init__(
+        self, console: Console, pipeline: Pipeline, profile: ResolvedProfile, store: ObjectStore, video_id: str
+    ) -> None:
         self._console = console
-        self._pipeline = pipeline
+        self._stages = tuple(pipeline.enabled(profile))
+        self._profile = profile.profile
+        self._store = store
         self._reader = ArtifactReader(store)
         self._board = ProgressBoard(object_store=store)
         self._video_id = video_id
@@ -79,14 +86,26 @@ class ProgressView:
             self._bar.update(task, completed=record.stage_fraction)
 
     def _tell_finished(self, before: ProgressRecord | None = None) -> None:
-        """A line for every stage that has a result of this run and was not told yet."""
-        for stage in self._pipeline.stages:
+        """A line for every stage that this run came past and that was not told yet.
+
+        Behind a required stage that failed, older results may lie; the run did not come to them.
+        """
+        for stage in self._stages:
             if before is not None and stage.name == before.stage:
                 return
+            if stage.name in self._told:
+                continue
+            failure = read_failure(self._store, stage.asset, self._video_id)
+            if failure is not None and self._profile.is_required(stage.name):
+                return
             record = self._reader.record(stage.asset, self._video_id)
-            if stage.name not in self._told and record is not None:
+            line = self._left_out(stage, failure.reason) if failure else self._line(stage, record) if record else None
+            if line is not None:
                 self._told.add(stage.name)
-                self._console.print(self._line(stage, record), highlight=False, soft_wrap=True)
+                self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def _left_out(self, stage: StageSpec, reason: str) -> str:
+        return f"  {stage.name:<{NAME_WIDTH}} {'left out':>10}   {reason}"
 
     def _line(self, stage: StageSpec, record: ArtifactRecord) -> str:
         counts = ", ".join(f"{name} {value}" for name, value in record.counts.items())

@@ -82,10 +82,11 @@ class VideoRun:
             PermanentFailure: it failed; the reason is the first failed stage's.
         """
         defs = build_defs()
+        profile = SURGERY.resolve(self._profiles, record.profile or self._profiles.default)
         with dg.DagsterInstance.get() as instance:
             instance.add_dynamic_partitions(str(video_ids.name), [record.video_id])
             self._tell_models(defs, instance, run_config)
-            with ProgressView(self._console, SURGERY, self._store, record.video_id):
+            with ProgressView(self._console, SURGERY, profile, self._store, record.video_id):
                 result = defs.resolve_job_def(PROCESS_VIDEO).execute_in_process(
                     instance=instance, partition_key=record.video_id, run_config=run_config, raise_on_error=False
                 )

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from neurovision_assets.artifacts import ArtifactReader, ArtifactRecord
@@ -25,6 +26,7 @@ from resources.object_store import ObjectStore
 from resources.settings import load_settings
 
 JSON_PART = "json"
+STAGE_NAMES = {stage.name for stage in SURGERY.stages}
 SHOWN_DIGITS = 12
 WIDE = 220
 
@@ -55,7 +57,8 @@ class VideoTrace(BaseModel):
         upload_sha256: of the uploaded files, in order.
         figures: every figure of the report.
         stages: the record of every stage that the report stands on.
-        altered: object keys that are missing or differ from their record.
+        altered: object keys that are missing or differ from their record, and results that are no longer those which
+            the report was made from; each with the reason.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,7 +74,7 @@ def trace_video(store: ObjectStore, video_id: str) -> VideoTrace:
     """Trace every figure of a video's report.
 
     Raises:
-        PermanentFailure: there is no such report, or it was altered.
+        PermanentFailure: there is no such report, or it was altered, or the record of its video is gone.
     """
     reader = ArtifactReader(store)
     record = reader.required_record(REPORT.asset, check_video_id(video_id))
@@ -81,9 +84,10 @@ def trace_video(store: ObjectStore, video_id: str) -> VideoTrace:
         found = reader.record(stage.asset, video_id)
         if found is not None and stage.asset in record.provenance.inputs:
             stages[stage.asset] = found
+    video = reader.required_record(VIDEO.asset, video_id)
     return VideoTrace(
         video_id=video_id,
-        upload_sha256=tuple(part["upload_sha256"] for part in stages[VIDEO.asset].facts["parts"]),
+        upload_sha256=tuple(part["upload_sha256"] for part in video.facts["parts"]),
         figures=tuple(
             FigureTrace(
                 figure=figure, value=value_of(report, figure), source=source, chain=chain_from(source.stage, stages)
@@ -91,7 +95,7 @@ def trace_video(store: ObjectStore, video_id: str) -> VideoTrace:
             for figure, source in report.sources.items()
         ),
         stages=stages,
-        altered=tuple(altered_parts(reader, stages)),
+        altered=(*altered_parts(reader, stages), *replaced_inputs(stages)),
     )
 
 
@@ -138,22 +142,41 @@ def altered_parts(reader: ArtifactReader, stages: dict[str, ArtifactRecord]) -> 
     return problems
 
 
-def show(trace: VideoTrace, console: Console, figure: str | None) -> None:
-    """Print the answer as two tables."""
-    chosen = [item for item in trace.figures if figure in (None, item.figure)]
+def replaced_inputs(stages: dict[str, ArtifactRecord]) -> list[str]:
+    """Results that were made again, or are gone, since another was made from them: its figures stand on the old one."""
+    return [
+        f"{key}: It is not the one that {asset} was made from."
+        for asset, record in stages.items()
+        for key, version in record.provenance.inputs.items()
+        if key.rpartition("/")[2] in STAGE_NAMES and (key not in stages or stages[key].data_version != version)
+    ]
+
+
+def only_figure(trace: VideoTrace, figure: str) -> VideoTrace:
+    """The part of the answer that is about one figure.
+
+    Raises:
+        PermanentFailure: the report has no such figure.
+    """
+    chosen = tuple(item for item in trace.figures if item.figure == figure)
     if not chosen:
         raise PermanentFailure(
             f"The report has no figure '{figure}'.",
             subject=trace.video_id,
             remedy=f"Figures are {', '.join(item.figure for item in trace.figures)}.",
         )
-    console.print(_figures_table(chosen))
-    needed = {key for item in chosen for key in item.chain} | ({REPORT.asset} if figure is None else set())
-    console.print(_stages_table({key: record for key, record in trace.stages.items() if key in needed}))
+    stages = {key: record for key, record in trace.stages.items() if key in chosen[0].chain}
+    return trace.model_copy(update={"figures": chosen, "stages": stages})
+
+
+def show(trace: VideoTrace, console: Console) -> None:
+    """Print the answer as two tables."""
+    console.print(_figures_table(trace.figures))
+    console.print(_stages_table(trace.stages))
     for number, digest in enumerate(trace.upload_sha256):
         console.print(f"upload, file {number + 1}: sha256 {digest}")
     for problem in trace.altered:
-        console.print(f"ALTERED {problem}")
+        console.print(f"ALTERED {problem}", markup=False)
     if not trace.altered:
         console.print("every object is what its record says")
 
@@ -172,10 +195,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     try:
         trace = trace_video(ObjectStore(url=load_settings().objects_url), chosen.video_id)
+        if chosen.figure is not None:
+            trace = only_figure(trace, chosen.figure)
         if chosen.json:
             print(json.dumps(trace.model_dump(mode="json"), indent=1, ensure_ascii=False))
         else:
-            show(trace, console, chosen.figure)
+            show(trace, console)
     except NeuroVisionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -190,8 +215,8 @@ def _figures_table(figures: Sequence[FigureTrace]) -> Table:
         frames = "" if source.first_frame is None else f"{source.first_frame}–{source.last_frame}"
         table.add_row(
             item.figure,
-            _brief(item.value),
-            f"{source.table}[{where}] ×{source.row_count}".replace("[", r"\["),
+            escape(_brief(item.value)),
+            escape(f"{source.table}[{where}] ×{source.row_count}"),
             frames,
             " ← ".join(key.removeprefix(f"{SURGERY.domain}/") for key in item.chain),
         )

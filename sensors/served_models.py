@@ -15,7 +15,7 @@ def served_labels(inference: InferenceResource) -> str:
     """Everything that is served now, one text: two looks agree exactly when nothing changed."""
     repository = inference.models
     identities = [repository.describe(name).identity for name in repository.names()]
-    return ",".join(f"{identity.label}:{identity.digest}" for identity in identities)
+    return ",".join(f"{identity.label}:{identity.version}:{identity.digest}" for identity in identities)
 
 
 @dg.sensor(

@@ -247,7 +247,7 @@ def test_a_really_full_disk_is_said_and_leaves_nothing(tmp_path: Path):
             _fill(store)
         assert [path for path in store.root.rglob("*") if path.is_file()] == []
     finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
 def test_the_scratch_folder_lies_on_the_store_s_file_system(store: ObjectStore):

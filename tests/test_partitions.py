@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurovision_assets.partitions import (
@@ -26,11 +26,13 @@ GRAMMAR = r"[a-z0-9][a-z0-9_]{0,54}-[0-9a-f]{8}"
 MIB = 1 << 20
 
 
+@settings(deadline=None)
 @given(st.from_regex(GRAMMAR, fullmatch=True))
 def test_keys_of_the_grammar_are_taken(key: str):
     assert check_video_id(key) == key
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_other_text_is_a_key(text: str):
     if not re.fullmatch(GRAMMAR, text, re.ASCII):
@@ -62,11 +64,13 @@ def test_near_misses_are_refused(key: str):
         check_video_id(key)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_every_file_name_gives_a_key(stem: str):
     make_video_id(label_of(None, stem, SAFE), "0123abcd")
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_a_file_name_is_seen_in_the_key_only_when_it_is_safe(stem: str):
     label = label_of(None, stem, SAFE)
@@ -97,6 +101,7 @@ def test_a_safe_name_is_the_label():
     assert label_of(None, "operation_" + "1" * 60, SAFE) == ANONYMOUS_LABEL
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_an_operation_id_is_the_label_or_refused(operation_id: str):
     if re.fullmatch(r"[a-z0-9][a-z0-9_]{0,54}", operation_id.lower(), re.ASCII):

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from neurovision_assets import schemas
@@ -198,6 +198,7 @@ def values_of(rows: Rows) -> list[list[bytes | None]]:
     return [[repr(arrow([row])[name][0].as_py()).encode() for name in MIXED.names] for row in rows]
 
 
+@settings(deadline=None)
 @given(ROWS, st.integers(1, 5), st.sampled_from(["none", "zstd"]), st.booleans(), st.sampled_from(["1.0", "2.0"]))
 def test_the_hash_does_not_see_how_values_are_stored(
     rows: Rows, group: int, compression: str, dictionary: bool, pages: str
@@ -220,12 +221,14 @@ def test_the_hash_does_not_see_how_values_are_stored(
     assert hash_of(padded) == hash_of(original), "a slice is what it shows"
 
 
+@settings(deadline=None)
 @given(ROWS, ROWS)
 def test_other_rows_have_another_hash(one: Rows, two: Rows):
     assume(values_of(one) != values_of(two))
     assert hash_of(arrow(one)) != hash_of(arrow(two))
 
 
+@settings(deadline=None)
 @given(ROWS, st.data())
 def test_one_changed_value_changes_the_hash(rows: Rows, data: st.DataObject):
     assume(rows)
