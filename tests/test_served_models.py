@@ -62,6 +62,11 @@ def test_each_change_of_the_repository_is_told_once(root: Path):
         (root / "2-set-aside").rename(root / "backbone" / "2")
         assert [daemon.tick(), daemon.tick()] == [1, 0], "forward again: a run key would have been spent"
 
+        install(root, "zebra", GRAPH)
+        assert [daemon.tick(), daemon.tick()] == [1, 0], "a model more"
+        (root / "zebra").rename(root / ".zebra")
+        assert [daemon.tick(), daemon.tick()] == [1, 0], "a model less"
+
 
 def test_new_weights_under_an_old_number_are_told(root: Path):
     with dg.DagsterInstance.ephemeral() as instance:
