@@ -53,7 +53,7 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ConfigurationError(
-                f"ONNX Runtime cannot load the file: {str(error).splitlines()[0]}.",
+                f"ONNX Runtime cannot load the file: {str(error).splitlines()[0].rstrip('.')}.",
                 subject=spec.identity.label,
                 remedy="Put the right model file back.",
             ) from error
@@ -78,7 +78,7 @@ class OnnxModel:
             answer = self._session.run(names, dict(inputs))
         except Exception as error:
             raise PermanentFailure(
-                f"ONNX Runtime could not compute it: {str(error).splitlines()[0]}.",
+                f"ONNX Runtime could not compute it: {str(error).splitlines()[0].rstrip('.')}.",
                 subject=self.spec.identity.label,
                 remedy="Check that the model takes inputs of this size.",
             ) from error
