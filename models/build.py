@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def seeds_of(build_seed: int, operations: int) -> tuple[range, range, range]:
     """Give the seeds of the training, validation and test operations; no two sets share one."""
     start = build_seed * _SEED_STRIDE
-    sizes = (operations, max(_SMALLEST_SET, operations // 6), max(_SMALLEST_SET, operations // 4))
+    sizes = (operations, max(_SMALLEST_SET, operations // 4), max(_SMALLEST_SET, operations // 4))
     first, second, third = (
         range(start + place * _SET_STRIDE, start + place * _SET_STRIDE + size)
         for place, size in enumerate(sizes, start=1)

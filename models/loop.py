@@ -26,7 +26,7 @@ class FrameTraining(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = 8
+    epochs: int = 6
     batch_size: int = 16
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2

@@ -25,6 +25,9 @@ _EXAMPLES: Final = 4
 _PICTURE_STEP: Final = 2
 """Networks for single frames learn from a frame a second: the ones between add little."""
 
+_SEGMENTER_EPOCHS: Final = 60
+"""The loss on simulated operations stands still from here on."""
+
 
 @dataclass(frozen=True)
 class Material:
@@ -42,7 +45,7 @@ def make_extractor(material: Material) -> dict[str, Any]:
     """Train the backbone, fit its novelty, write it, and give its scores on the test operations."""
     import numpy as np
 
-    from models.feature_extractor.train import ExtractorTraining, fit_novelty, train
+    from models.feature_extractor.train import ExtractorTraining, NoveltyTraining, fit_novelty, train
 
     resize = partial(_pictures, EXTRACTOR)
     images = resize(material.training, every=_PICTURE_STEP)
@@ -50,7 +53,7 @@ def make_extractor(material: Material) -> dict[str, Any]:
     presence = np.concatenate([operation.presence()[::_PICTURE_STEP] for operation in material.training])
     network = train(images, phases, presence, ExtractorTraining(seed=material.seed), material.report)
     unseen = resize(material.validation)
-    fit_novelty(network, images, unseen)
+    fit_novelty(network, images, unseen, NoveltyTraining(seed=material.seed), material.report)
     _write(network, EXTRACTOR, material, as_batch(unseen[:_EXAMPLES]))
     return evaluate.score_extractor(material.repository, material.test)
 
@@ -64,7 +67,7 @@ def make_segmenter(material: Material) -> dict[str, Any]:
 
     given = features_of(material.training)
     wanted = [operation.phases for operation in material.training]
-    network = train(given, wanted, SegmenterTraining(seed=material.seed), material.report)
+    network = train(given, wanted, SegmenterTraining(epochs=_SEGMENTER_EPOCHS, seed=material.seed), material.report)
     unseen = features_of(material.validation)
     temperature = fit_temperature(network, unseen, [operation.phases for operation in material.validation])
     material.report(f"temperature {temperature:.2f}")

@@ -16,31 +16,63 @@ from models.labels import INSTRUMENTS, PHASES
 from models.layers import ConvUnit, Stage, Standardise
 
 _CHANNELS: Final = (16, 32, 64, 96, 160)
-DESCRIPTOR_WIDTH: Final = sum(_CHANNELS[1:]) * 2
-NOVELTY_DIRECTIONS: Final = 128
+_GRAM_CHANNELS: Final = _CHANNELS[1]
+DESCRIPTOR_WIDTH: Final = 2 * sum(_CHANNELS[1:]) + _GRAM_CHANNELS**2
+_JUDGE_WIDTH: Final = 64
+_BLACK: Final = 0.04
+"""Mean of R, G, B below which a pixel is outside of the round view, or a bar."""
+_LARGEST_DEVIATION: Final = 8.0
 
 
 class Novelty(nn.Module):
-    """Mahalanobis distance from a Gaussian fitted to descriptors of the training frames (Lee et al. 2018).
+    """How unlike the training frames a frame is, judged by the statistics of the stages' channels.
 
-    It is measured in the Gaussian's widest directions. The distance is divided by a scale, so that 1.0 stands at the
-    99th percentile of unseen simulated frames.
+    A descriptor holds the mean and the logarithm of the variance of every stage's channels and the correlations of the
+    first stage's (the style of a picture: Gatys et al. 2016), over what is visible, so that bars and the dark around
+    the view do not count. A small classifier that was trained on simulated frames against distorted ones gives a
+    logit; its softplus is divided by a scale, so that 1.0 stands at the 99th percentile of unseen simulated frames.
     """
 
     mean: Tensor
-    whitening: Tensor
+    deviation: Tensor
     scale: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(DESCRIPTOR_WIDTH))
-        self.register_buffer("whitening", torch.eye(DESCRIPTOR_WIDTH, NOVELTY_DIRECTIONS))
+        self.register_buffer("deviation", torch.ones(DESCRIPTOR_WIDTH))
         self.register_buffer("scale", torch.ones(1))
+        self.judge = nn.Sequential(
+            nn.Linear(DESCRIPTOR_WIDTH, _JUDGE_WIDTH), nn.ReLU(), nn.Dropout(0.2), nn.Linear(_JUDGE_WIDTH, 1)
+        )
 
-    def forward(self, descriptors: Tensor) -> Tensor:
-        """Map descriptors [N,D] to novelty [N,1], 0 at the centre of the training frames."""
-        whitened = (descriptors - self.mean) @ self.whitening
-        return whitened.square().mean(dim=1, keepdim=True).sqrt() / self.scale
+    @staticmethod
+    def describe(images: Tensor, maps: list[Tensor]) -> Tensor:
+        """Give descriptors [N,D] of images [N,3,H,W] and their stages' maps."""
+        visible = (images.mean(dim=1, keepdim=True) > _BLACK).to(images.dtype)
+        visible = F.avg_pool2d(visible, 2)
+        parts = []
+        for level, channels in enumerate(maps):
+            visible = F.avg_pool2d(visible, 2)
+            weight = (visible > 0.99).to(images.dtype)
+            count = weight.sum(dim=(2, 3)).clamp_min(1.0)
+            mean = (channels * weight).sum(dim=(2, 3)) / count
+            centred = (channels - mean[:, :, None, None]) * weight
+            variance = centred.square().sum(dim=(2, 3)) / count
+            parts += [mean, torch.log(variance + 1e-3)]
+            if level == 0:
+                alike = (centred / torch.sqrt(variance + 1e-4)[:, :, None, None]).flatten(2)
+                parts.append((alike @ alike.transpose(1, 2)).flatten(1) / count)
+        return torch.cat(parts, dim=1)
+
+    def logit(self, descriptors: Tensor) -> Tensor:
+        """Give the classifier's answer [N,1], above 0 where a frame looks more like a distorted one."""
+        standard = (descriptors - self.mean) / self.deviation
+        return self.judge(standard.clamp(-_LARGEST_DEVIATION, _LARGEST_DEVIATION))
+
+    def forward(self, images: Tensor, maps: list[Tensor]) -> Tensor:
+        """Give novelty [N,1], 0 or more."""
+        return F.softplus(self.logit(self.describe(images, maps))) / self.scale
 
 
 class FeatureExtractor(nn.Module):
@@ -56,27 +88,24 @@ class FeatureExtractor(nn.Module):
         self.project = nn.Linear(2 * widths[-1], FEATURE_WIDTH)
         self.novelty = Novelty()
 
-    def describe(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Give features before normalisation [N,2048] and the descriptors [N,D] that novelty is measured on.
-
-        A descriptor holds the mean and the deviation of every stage's channels: the early stages see colour and
-        grain, the late ones shapes; a picture from another world differs in some of them.
-        """
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Give every stage's channels, from [N,32,48,64] to [N,160,6,8]."""
         current = self.stem(self.standardise(images))
-        statistics = []
+        answers = []
         for stage in self.stages:
             current = stage(current)
-            flat = current.flatten(2)
-            mean = flat.mean(dim=2)
-            variance = (flat - mean.unsqueeze(2)).square().mean(dim=2)
-            statistics += [mean, torch.sqrt(variance + 1e-6)]
-        pooled = torch.cat([statistics[-2], current.amax(dim=(2, 3))], dim=1)
-        return torch.relu(self.project(pooled)), torch.cat(statistics, dim=1)
+            answers.append(current)
+        return answers
+
+    def features(self, last: Tensor) -> Tensor:
+        """Give features [N,2048] before normalisation, from the last stage's channels."""
+        pooled = torch.cat([last.mean(dim=(2, 3)), last.amax(dim=(2, 3))], dim=1)
+        return torch.relu(self.project(pooled))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Give (features [N,2048] of unit length, novelty [N,1])."""
-        features, descriptors = self.describe(images)
-        return F.normalize(features, dim=1, eps=1e-6), self.novelty(descriptors)
+        maps = self.maps(images)
+        return F.normalize(self.features(maps[-1]), dim=1, eps=1e-6), self.novelty(images, maps)
 
 
 class TrainingHeads(nn.Module):

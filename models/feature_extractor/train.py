@@ -14,15 +14,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.augment import coin, recolour
-from models.feature_extractor.network import NOVELTY_DIRECTIONS, FeatureExtractor, TrainingHeads
+from models.feature_extractor.network import FeatureExtractor, TrainingHeads
 from models.letterbox import as_batch
 from models.loop import FrameTraining, mixed_precision, run_epochs
+from models.outliers import outlier_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SHRINKAGE = 0.02
-"""Share of the mean variance added to every direction: directions that training frames hardly use stay finite."""
+_SMALLEST_DEVIATION = 1e-3
 _CALIBRATION_PERCENTILE = 99.0
 
 
@@ -31,6 +31,15 @@ class ExtractorTraining(FrameTraining):
 
     batch_size: int = 32
     label_smoothing: float = 0.1
+
+
+class NoveltyTraining(FrameTraining):
+    """Settings of the judge's training."""
+
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 5e-2
 
 
 def train(
@@ -61,7 +70,7 @@ def train(
 
     def loss_of(chosen: NDArray[np.int64]) -> Tensor:
         with mixed_precision():
-            features, _ = network.describe(_augmented(images[chosen], rng))
+            features = network.features(network.maps(_augmented(images[chosen], rng))[-1])
         phase_logits, presence_logits = heads(F.normalize(features.float(), dim=1, eps=1e-6))
         named = F.cross_entropy(phase_logits, torch.from_numpy(phases[chosen]), label_smoothing=config.label_smoothing)
         return named + F.binary_cross_entropy_with_logits(presence_logits, torch.from_numpy(presence[chosen]))
@@ -72,30 +81,53 @@ def train(
 
 
 def fit_novelty(
-    network: FeatureExtractor, training: NDArray[np.uint8], unseen: NDArray[np.uint8], *, batch_size: int = 64
+    network: FeatureExtractor,
+    training: NDArray[np.uint8],
+    unseen: NDArray[np.uint8],
+    config: NoveltyTraining,
+    report: Callable[[str], None],
 ) -> None:
-    """Fit the Gaussian on training pictures and its scale on unseen ones, both RGB [N,192,256,3]."""
-    known = _descriptors(network, training, batch_size)
-    mean = known.mean(dim=0)
-    values, directions = torch.linalg.eigh(torch.cov(known.T))
-    widest = slice(len(values) - NOVELTY_DIRECTIONS, None)
-    spread = torch.sqrt(values[widest].clamp_min(0) + _SHRINKAGE * values.mean().clamp_min(1e-8))
+    """Train the judge of novelty and set its scale.
+
+    Args:
+        network: trained; its judge and its scale are changed in place.
+        training: RGB [N,192,256,3], familiar as they are and strange when distorted.
+        unseen: RGB [M,192,256,3] of other operations; their 99th percentile becomes 1.0.
+        config: settings; the seed decides distortions, weights and order.
+        report: receives one line an epoch.
+    """
+    torch.manual_seed(config.seed)
+    rng = np.random.default_rng(config.seed)
     novelty = network.novelty
-    novelty.mean.copy_(mean)
-    novelty.whitening.copy_(directions[:, widest] / spread)
-    novelty.scale.fill_(1.0)
-    distances = novelty(_descriptors(network, unseen, batch_size).to(torch.float32)).numpy()
+    recoloured = np.stack([recolour(image, rng) if coin(rng) else image for image in training])
+    others = training[rng.permutation(len(training))]
+    distorted = np.stack([outlier_of(image, other, rng) for image, other in zip(training, others, strict=True)])
+    familiar, strange = descriptors_of(network, recoloured), descriptors_of(network, distorted)
+    novelty.mean.copy_(familiar.mean(dim=0))
+    novelty.deviation.copy_(familiar.std(dim=0).clamp_min(_SMALLEST_DEVIATION))
+    examples = torch.cat([familiar, strange])
+    wanted = torch.cat([torch.zeros(len(familiar), 1), torch.ones(len(strange), 1)])
+    novelty.train()
+
+    def loss_of(chosen: NDArray[np.int64]) -> Tensor:
+        return F.binary_cross_entropy_with_logits(novelty.logit(examples[chosen]), wanted[chosen])
+
+    run_epochs(novelty.judge.parameters(), len(examples), loss_of, config, report)
+    novelty.eval()
+    with torch.no_grad():
+        distances = F.softplus(novelty.logit(descriptors_of(network, unseen))).numpy()
     novelty.scale.fill_(float(np.percentile(distances, _CALIBRATION_PERCENTILE)))
 
 
-def _descriptors(network: FeatureExtractor, images: NDArray[np.uint8], batch_size: int) -> Tensor:
+def descriptors_of(network: FeatureExtractor, images: NDArray[np.uint8], *, batch_size: int = 64) -> Tensor:
+    """Give what novelty is judged by: [N,D] of pictures [N,192,256,3]."""
     network.eval()
     parts = []
     with torch.no_grad():
         for start in range(0, len(images), batch_size):
             batch = torch.from_numpy(as_batch(images[start : start + batch_size]))
-            parts.append(network.describe(batch)[1])
-    return torch.cat(parts).to(torch.float64)
+            parts.append(network.novelty.describe(batch, network.maps(batch)))
+    return torch.cat(parts)
 
 
 def _channel_statistics(images: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
