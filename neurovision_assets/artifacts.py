@@ -8,8 +8,9 @@ record does not exist, and a part that differs from its record is named at the f
 import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from resources.object_store import ObjectStore, is_out_of_space, missing_object,
 RECORD_ENDING = "record.json"
 MAIN_TABLE = "parquet"
 SCRATCH_FOLDER = ".scratch"
+SCRATCH_KEPT_S = 24 * 3600
 
 
 class PartRecord(BaseModel):
@@ -278,6 +280,7 @@ def scratch_folder(store: ObjectStore) -> Iterator[Path]:
     parent = store.path_of(SCRATCH_FOLDER)
     try:
         parent.mkdir(parents=True, exist_ok=True)
+        _sweep(parent)
         with tempfile.TemporaryDirectory(dir=parent) as name:
             yield Path(name)
     except OSError as error:
@@ -286,3 +289,12 @@ def scratch_folder(store: ObjectStore) -> Iterator[Path]:
         raise TransientFailure(
             "There is no space left to work in.", subject=SCRATCH_FOLDER, remedy="Free disk space and start it again."
         ) from error
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what processes that were killed left behind; no run lives this long."""
+    oldest_s = time.time() - SCRATCH_KEPT_S
+    for folder in parent.iterdir():
+        with suppress(FileNotFoundError):  # another process may be sweeping too
+            if folder.stat().st_mtime < oldest_s:
+                shutil.rmtree(folder, ignore_errors=True)

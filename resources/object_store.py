@@ -157,7 +157,18 @@ class ObjectStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._verified(key, len(data))
 
     def write_file(self, key: str, source: Path) -> ObjectInfo:
-        """Put a copy of a local file: all of it or nothing."""
+        """Put a copy of a local file: all of it or nothing.
+
+        Raises:
+            TransientFailure: there is not enough space, which is asked before the first byte is copied.
+        """
+        size_bytes, free_bytes = source.stat().st_size, self.free_bytes()
+        if free_bytes < size_bytes:
+            raise TransientFailure(
+                f"There is no space left for it: {size_bytes:,} bytes are needed and {free_bytes:,} are free.",
+                subject=key,
+                remedy="Free disk space and start it again.",
+            )
         with self.writing(key) as temporary:
             shutil.copyfile(source, temporary)
         return self._verified(key, source.stat().st_size)

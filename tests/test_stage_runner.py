@@ -214,3 +214,26 @@ def test_the_lock_is_given_back(platform: ToyPlatform):
 
     assert platform.run([only]).success
     assert (platform.home / LOCK_FOLDER).is_dir()
+
+
+def test_a_profile_cannot_switch_off_what_an_enabled_stage_needs(platform: ToyPlatform, tmp_path: Path):
+    (tmp_path / "profiles" / "headless.yaml").write_text("disabled: [seed]\n")
+    [only] = platform.add("only", profile="headless")
+
+    assert not platform.run([only]).success
+    failure = read_failure(platform.store, "toy/seed", only)
+    assert failure is not None
+    assert failure.kind == "configuration"
+    assert "Stage double needs seed, which the profile switches off" in failure.reason
+    assert platform.script.computed == []
+
+
+def test_an_optional_input_that_the_profile_requires_is_waited_for(platform: ToyPlatform, tmp_path: Path):
+    (tmp_path / "profiles" / "strict.yaml").write_text("description: nothing may fail\n")
+    [only] = platform.add("only", profile="strict")
+    platform.script.faults["extra", "only"] = [corrupt("only")]
+
+    result = platform.run([only])
+
+    assert not result.success
+    assert platform.reader.record("toy/total", only) is None

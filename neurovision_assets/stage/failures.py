@@ -52,7 +52,7 @@ def failure_key(asset: str, video_id: str) -> str:
 
 def failure_of(error: Exception, asset: str, video_id: str, run_id: str) -> FailureRecord:
     """The record of an exception."""
-    kind = KIND_OF_FAILURE.get(type(error), UNEXPECTED)
+    kind = next((name for known, name in KIND_OF_FAILURE.items() if isinstance(error, known)), UNEXPECTED)
     if isinstance(error, NeuroVisionError):
         reason = str(error)
     else:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from neurovision_assets.profiles import ProfileCatalog, ResolvedProfile
 from neurovision_assets.stage.spec import StageSpec
+from resources.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,29 @@ class Pipeline:
         """A profile with this domain's stages filled in.
 
         Raises:
-            ConfigurationError: it does not exist or is wrong.
+            ConfigurationError: it does not exist or is wrong, or it switches off what an enabled stage needs.
         """
-        return catalog.resolve(profile, {stage.name: stage.config_type for stage in self.stages}, self.policies)
+        resolved = catalog.resolve(profile, {stage.name: stage.config_type for stage in self.stages}, self.policies)
+        for stage in self.enabled(resolved):
+            off = [name for name in stage.inputs if not resolved.profile.is_enabled(name)]
+            if off:
+                raise ConfigurationError(
+                    f"Stage {stage.name} needs {', '.join(off)}, which the profile switches off.",
+                    subject=f"profile {profile}",
+                    remedy=f"Switch {stage.name} off too, or leave {', '.join(off)} on.",
+                )
+        return resolved
 
     def enabled(self, profile: ResolvedProfile) -> Iterator[StageSpec]:
         """Stages that run under a profile, upstream first."""
         return (stage for stage in self.stages if profile.profile.is_enabled(stage.name))
 
     def reads(self, stage: StageSpec, profile: ResolvedProfile) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What a stage must have and what it may have: an input that may fail binds only stages that may fail too."""
-        enabled = [name for name in (*stage.inputs, *stage.optional_inputs) if profile.profile.is_enabled(name)]
-        must = tuple(name for name in enabled if name in stage.inputs)
-        may = tuple(name for name in enabled if name not in stage.inputs)
-        return must, may
+        """What a stage must have and what it may have.
+
+        An optional input is one that the stage can do without; whether it has to is the profile's word: what the
+        profile requires must be there.
+        """
+        optional = [name for name in stage.optional_inputs if profile.profile.is_enabled(name)]
+        required = tuple(name for name in optional if profile.profile.is_required(name))
+        return (*stage.inputs, *required), tuple(name for name in optional if name not in required)

@@ -65,7 +65,7 @@ class ContractBroken(PermanentFailure):
 
     def __init__(self, subject: str, violations: list[str]) -> None:
         super().__init__(
-            f"The table breaks its contract: {violations[0]} ({len(violations)} in all).",
+            f"The table breaks its contract: {violations[0]} ({len(violations)} told).",
             subject=subject,
             remedy="Nothing was published; report it with the run's log.",
         )

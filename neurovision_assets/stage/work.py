@@ -105,8 +105,19 @@ class Work(Generic[ConfigT]):
         return self.reader.path(self.inputs[stage], name)
 
     def write(self, name: str, contract: TableContract, table: pa.Table) -> None:
-        """Add a whole table to the result; it must keep its contract."""
-        rows = table.replace_schema_metadata(None).cast(contract.arrow_schema).combine_chunks()
+        """Add a whole table to the result; it must keep its contract.
+
+        Raises:
+            PermanentFailure: its columns are not those of the contract.
+        """
+        try:
+            rows = table.replace_schema_metadata(None).cast(contract.arrow_schema).combine_chunks()
+        except (pa.ArrowException, ValueError) as error:
+            raise PermanentFailure(
+                f"The table does not fit its contract '{contract.name}': {error}.",
+                subject=f"{self.spec.asset}/{self.video_id}",
+                remedy="Nothing was published; report it with the run's log.",
+            ) from error
         batches = rows.to_batches() or [pa.RecordBatch.from_pylist([], schema=contract.arrow_schema)]
         for batch in batches:
             self.draft.append(name, contract, batch)

@@ -20,7 +20,7 @@ from neurovision_assets.surgery.report.model import Component, DecodingLoss, Mis
 from neurovision_assets.surgery.video.asset import RecordedPart
 from resources.errors import PermanentFailure
 
-OPTIONAL_COMPONENTS: tuple[Component, ...] = ("anatomy", "events")
+COMPONENTS: tuple[Component, ...] = ("features", "phases", "instruments", "anatomy", "events")
 
 
 def video_facts(work: Work[Any]) -> VideoFacts:
@@ -73,7 +73,7 @@ def decoding_loss(work: Work[Any]) -> DecodingLoss:
 def missing_components(work: Work[Any]) -> list[MissingComponent]:
     """Why a component that may be missing is missing: switched off, or failed in this run with these words."""
     missing = []
-    for name in OPTIONAL_COMPONENTS:
+    for name in COMPONENTS:
         if not work.profile.profile.is_enabled(name):
             missing.append(MissingComponent(component=name, reason="disabled"))
         elif name in work.failures:
