@@ -40,7 +40,7 @@ class InstrumentDetector(nn.Module):
         self.smooth = nn.ModuleList(ConvUnit(_NECK, _NECK) for _ in range(3))
         self.heat = nn.Conv2d(_NECK, len(INSTRUMENTS), 1)
         self.sides = nn.Conv2d(_NECK, 4, 1)
-        nn.init.constant_(cast(Tensor, self.heat.bias), -math.log((1 - _PRIOR) / _PRIOR))
+        nn.init.constant_(cast("Tensor", self.heat.bias), -math.log((1 - _PRIOR) / _PRIOR))
 
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Give heat logits [N,7,80,80] and distances [N,4,80,80] from cell centres to left, top, right, bottom, px."""
