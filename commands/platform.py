@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from resources.errors import ConfigurationError
 from resources.settings import REPOSITORY_ROOT, Settings
 
 INSTANCE_CONFIG = REPOSITORY_ROOT / "dagster.yaml"
@@ -32,14 +33,24 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
     Returns:
         The folder, absolute.
+
+    Raises:
+        ConfigurationError: the data home cannot be written.
     """
     home = settings.home.absolute() / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
     source, target = INSTANCE_CONFIG.read_bytes(), home / "dagster.yaml"
-    if not target.is_file() or target.read_bytes() != source:  # a running daemon may be reading it
-        temporary = home / f".dagster.yaml.{uuid.uuid4().hex}"
-        temporary.write_bytes(source)
-        temporary.replace(target)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not target.is_file() or target.read_bytes() != source:  # a running daemon may be reading it
+            temporary = home / f".dagster.yaml.{uuid.uuid4().hex}"
+            temporary.write_bytes(source)
+            temporary.replace(target)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data home cannot be written ({error.strerror}).",
+            subject=f"NEUROVISION_HOME {settings.home}",
+            remedy="Name a folder that this user may write to.",
+        ) from error
     return home
 
 

@@ -77,16 +77,19 @@ def test_labels_are_the_simulators() -> None:
     assert ANATOMY[1:] == vocabulary.ANATOMY
 
 
-def test_segmenter_names_its_backbone_and_its_batching() -> None:
-    for file in ("config.pbtxt", "configs/cpu.pbtxt"):
-        config = parse_config(MODELS / SEGMENTER / file)
-        extractor = (MODELS / EXTRACTOR / "1" / "model.onnx").read_bytes()
-        digest = config.parameters["feature_extractor_digest"].string_value
-        assert digest == hashlib.sha256(extractor).hexdigest(), "rebuild the segmenter for this backbone"
-        assert config.parameters["feature_width"].string_value == "2048"
-        assert list(config.dynamic_batching.preferred_batch_size) == [4, 8]
-        assert config.dynamic_batching.max_queue_delay_microseconds == 100
-        assert config.version_policy.latest.num_versions == 2
+@pytest.mark.parametrize("file", ["config.pbtxt", "configs/cpu.pbtxt"])
+def test_segmenter_names_its_backbone_and_its_batching(tmp_path: Path, file: str) -> None:
+    installed = tmp_path / SEGMENTER / "config.pbtxt"
+    installed.parent.mkdir()
+    installed.write_bytes((MODELS / SEGMENTER / file).read_bytes())
+    config = parse_config(installed)
+    extractor = (MODELS / EXTRACTOR / "1" / "model.onnx").read_bytes()
+    digest = config.parameters["feature_extractor_digest"].string_value
+    assert digest == hashlib.sha256(extractor).hexdigest(), "rebuild the segmenter for this backbone"
+    assert config.parameters["feature_width"].string_value == "2048"
+    assert list(config.dynamic_batching.preferred_batch_size) == [4, 8]
+    assert config.dynamic_batching.max_queue_delay_microseconds == 100
+    assert config.version_policy.latest.num_versions == 2
 
 
 def test_all_four_together_are_small() -> None:

@@ -7,10 +7,13 @@ import sys
 import traceback
 from pathlib import Path
 
+import av
 import pytest
 
 from neurovision_assets.surgery.video.probe import VideoLimits, VideoProbe, probe_video
 from resources.errors import PermanentFailure, TransientFailure
+from simulator.operation import plan_operation
+from simulator.video import write_video
 from tests import media
 
 SUBJECT = "operation_001-1f3a9c2b"
@@ -254,3 +257,21 @@ def test_real_clips(shared_data: Path, name: str, count: int, duration_ms: int) 
     found = probe(shared_data / "surgery" / "clips" / name)
     assert (found.frame_count, found.duration_ms, found.frame_rate_fps) == (count, duration_ms, 1.0)
     assert (found.width_px, found.height_px, found.frame_rate_mode) == (640, 360, "constant")
+
+
+def test_a_file_that_was_cut_off_tells_what_its_header_promised(tmp_path: Path):
+    whole, front, cut = (tmp_path / name for name in ("whole.mp4", "front.mp4", "cut.mp4"))
+    write_video(plan_operation(3, 20.0), whole, fps=5.0)
+    with av.open(str(whole)) as reading, av.open(str(front), "w", options={"movflags": "faststart"}) as writing:
+        track = writing.add_stream_from_template(reading.streams.video[0])
+        for packet in reading.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = track
+                writing.mux(packet)
+    cut.write_bytes(front.read_bytes()[: front.stat().st_size // 2])
+
+    assert probe_video(front, subject="whole").missing_ms == 0
+    probe = probe_video(cut, subject="cut")
+    assert probe.missing_ms + probe.duration_ms == pytest.approx(20_000, abs=500)
+    assert probe.missing_ms > 5_000
+    assert any("cut off" in warning for warning in probe.warnings)

@@ -47,7 +47,7 @@ def test_a_full_disk_is_said_before_the_work(probe: VideoProbe, tmp_path: Path, 
     check_space(store, "operation_001-00000000", [probe], FramesConfig())
     leave(monkeypatch, 10_000_000)
 
-    with pytest.raises(PermanentFailure, match=r"operation_001-00000000: Too little disk space: about 0\.2 GB"):
+    with pytest.raises(PermanentFailure, match=r"operation_001-00000000: Too little disk space: about 2\d\d MB"):
         check_space(store, "operation_001-00000000", [probe], FramesConfig())
 
 

@@ -102,6 +102,8 @@ def _parts_beside(path: Path, names: tuple[str, ...] | None) -> list[Path]:
 
 
 def _checked_size(path: Path) -> int:
+    if path.is_dir():
+        raise PermanentFailure("It is a folder.", subject=SUBJECT, remedy="Name one video file.")
     if not path.is_file():
         raise PermanentFailure("There is no such file.", subject=SUBJECT, remedy="Check the path.")
     if ending_of(path.name) not in VIDEO_ENDINGS:

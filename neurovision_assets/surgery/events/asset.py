@@ -8,6 +8,7 @@ from neurovision_assets.schemas import EVENTS as CONTRACT
 from neurovision_assets.stage.asset import stage_asset
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.surgery.events.config import EventsConfig
+from neurovision_assets.surgery.events.familiarity import doubt_unfamiliar
 from neurovision_assets.surgery.events.reference import load_reference
 from neurovision_assets.surgery.events.rules import find_events
 from neurovision_assets.surgery.events.ruleset import load_rules
@@ -17,7 +18,7 @@ from neurovision_assets.surgery.events.spans import Clock
 from neurovision_assets.surgery.frames.asset import geometry_of, pictures_of
 from neurovision_assets.surgery.instruments.asset import USES_PART
 from neurovision_assets.surgery.phases.asset import SEGMENTS_PART
-from neurovision_assets.surgery.pipeline import ANATOMY, EVENTS, FRAMES, INSTRUMENTS, PHASES, SURGERY
+from neurovision_assets.surgery.pipeline import ANATOMY, EVENTS, FEATURES, FRAMES, INSTRUMENTS, PHASES, SURGERY
 from neurovision_assets.surgery.previews import timeline_preview
 
 
@@ -38,11 +39,15 @@ def events(work: Work[EventsConfig]) -> Outcome:
         anatomy=work.table(ANATOMY.name) if work.has(ANATOMY.name) else None,
     )
     found = find_events(inputs, rules, reference)
-    work.write(MAIN_TABLE, CONTRACT, found.table)
+    table = found.table
+    if work.has(FEATURES.name):
+        novelty = work.table(FEATURES.name, columns=["novelty"])["novelty"].to_numpy()
+        table = doubt_unfamiliar(table, inputs.clock.start_ms, novelty)
+    work.write(MAIN_TABLE, CONTRACT, table)
     bands = list(zip(*(segments[name].to_pylist() for name in ("phase", "start_ms", "end_ms")), strict=True))
-    marks = list(zip(found.table["kind"].to_pylist(), found.table["start_ms"].to_pylist(), strict=True))
+    marks = list(zip(table["kind"].to_pylist(), table["start_ms"].to_pylist(), strict=True))
     return Outcome(
-        counts={"rows": found.table.num_rows, "events": found.table.num_rows, "rules": rules.version},
+        counts={"rows": table.num_rows, "events": table.num_rows, "rules": rules.version},
         facts={"rules_not_run": [{"rule": item.rule, "missing": list(item.missing)} for item in found.not_run]},
         preview=timeline_preview(bands, marks, duration_ms),
     )

@@ -65,9 +65,10 @@ def tables_of(work: Work[Any]) -> ReportTables:
 
 
 def decoding_loss(work: Work[Any]) -> DecodingLoss:
-    """What the decoder could not read."""
+    """What the decoder could not read, and what a file that was cut off does not hold."""
     told = work.facts(FRAMES.name)["decoding"]
-    return DecodingLoss(lost_packets=told["lost_packets"], lost_ms=told["lost_ms"])
+    missing_ms = sum(part["probe"]["missing_ms"] for part in work.facts(VIDEO.name)["parts"])
+    return DecodingLoss(lost_packets=told["lost_packets"], lost_ms=told["lost_ms"], missing_ms=missing_ms)
 
 
 def missing_components(work: Work[Any]) -> list[MissingComponent]:

@@ -78,10 +78,12 @@ class DecodingLoss(Record):
     Attributes:
         lost_packets: packets that gave no picture.
         lost_ms: time of the recording without a picture.
+        missing_ms: time that the file's header promises and that is not in the file: it was cut off.
     """
 
     lost_packets: int = Field(default=0, ge=0)
     lost_ms: int = Field(default=0, ge=0)
+    missing_ms: int = Field(default=0, ge=0)
 
 
 class Trust(Record):

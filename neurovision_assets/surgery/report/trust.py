@@ -92,15 +92,17 @@ def quality(tables: ReportTables, decoding: DecodingLoss, duration_ms: int, conf
         for kind, flags in flaws.items()
         if len(flags) and shares[kind] >= config.warned_share
     ]
-    if decoding.lost_packets or decoding.lost_ms:
-        warnings.append(QualityWarning(kind="lost", share=share(min(1.0, decoding.lost_ms / max(1, duration_ms)))))
+    lost_ms = decoding.lost_ms + decoding.missing_ms
+    if decoding.lost_packets or lost_ms:
+        whole_ms = max(1, duration_ms + decoding.missing_ms)
+        warnings.append(QualityWarning(kind="lost", share=share(min(1.0, lost_ms / whole_ms))))
     return Quality(
         frame_count=frames.num_rows,
         frozen_share=shares["frozen"],
         dark_share=shares["dark"],
         blurred_share=shares["blurred"],
         lost_packets=decoding.lost_packets,
-        lost_ms=decoding.lost_ms,
+        lost_ms=lost_ms,
         warnings=tuple(warnings),
     )
 

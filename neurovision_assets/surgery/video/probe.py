@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 HOUR_MS = 3_600_000
 
 
+CUT_OFF_MS = 1000
+CUT_OFF_SHARE = 0.02
+"""Headers round, and count the last frame's time differently: less than this is no sign of a cut."""
+
+
 class VideoLimits(BaseModel):
     """What is refused before it can harm.
 
@@ -59,6 +64,7 @@ class VideoProbe(BaseModel):
         frame_rate_fps: true average over the whole recording.
         first_timestamp_ms: display time of the first frame on the container's clock, None where there is none.
         duration_ms: from the first frame to the end of the last one.
+        missing_ms: what the file's header promises beyond its last picture; 0 where the file is whole.
         size_bytes: size of the file.
         frame_count: video packets, one for each picture.
         is_interlaced: whether the first picture consists of two fields.
@@ -83,6 +89,7 @@ class VideoProbe(BaseModel):
     frame_rate_fps: float
     first_timestamp_ms: int | None
     duration_ms: int
+    missing_ms: int = 0
     size_bytes: int
     frame_count: int
     is_interlaced: bool
@@ -163,6 +170,14 @@ def _why_no_picture(timeline: Timeline, first: _FirstPicture, limits: VideoLimit
     )
 
 
+def _missing_ms(stream: VideoStream, timeline: Timeline) -> int:
+    """How much a header that was written first promises and a file that was cut off does not hold."""
+    if stream.duration is None or stream.time_base is None:
+        return 0
+    missing_ms = round(float(stream.duration * stream.time_base) * 1000) - timeline.duration_ms
+    return missing_ms if missing_ms > max(CUT_OFF_MS, CUT_OFF_SHARE * timeline.duration_ms) else 0
+
+
 def _describe(
     container: InputContainer, stream: VideoStream, picture: VideoFrame, timeline: Timeline, size_bytes: int
 ) -> VideoProbe:
@@ -174,6 +189,9 @@ def _describe(
     bit_depth = max(component.bits for component in picture.format.components)
     aspect = stream.sample_aspect_ratio or context.sample_aspect_ratio
     warnings = [*timeline.warnings, *turn.warnings, *_picture_warnings(container, picture)]
+    missing_ms = _missing_ms(stream, timeline)
+    if missing_ms:
+        warnings.append(f"The file is cut off: its header tells of {missing_ms / 1000:.1f} s more than there is.")
     return VideoProbe(
         container=container.format.name,
         codec=container_files.codec_name(stream),
@@ -190,6 +208,7 @@ def _describe(
         frame_rate_fps=timeline.frame_rate_fps,
         first_timestamp_ms=timeline.first_timestamp_ms,
         duration_ms=timeline.duration_ms,
+        missing_ms=missing_ms,
         size_bytes=size_bytes,
         frame_count=timeline.packet_count,
         is_interlaced=picture.interlaced_frame,

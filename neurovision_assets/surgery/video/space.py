@@ -39,7 +39,7 @@ def check_space(store: ObjectStore, video_id: str, probes: Sequence[VideoProbe],
     needed, free = required_bytes(probes, frames), store.free_bytes()
     if free < needed:
         raise PermanentFailure(
-            f"Too little disk space: about {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free.",
+            f"Too little disk space: about {needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free.",
             subject=video_id,
             remedy="Free disk space and start it again.",
         )
