@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, Final
 from models.cards import write_scores
 from models.contracts import EXTRACTOR, NAMES, SEGMENTER
 from models.data import load_operations
+from models.real_clips import score_clips
 from models.recipes import RECIPES, Material
 
 REPOSITORY: Final = Path(__file__).resolve().parent
@@ -29,28 +31,36 @@ log = logging.getLogger("models.build")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Render, train, export and score; the figures are written beside the models."""
+    """Render, train, export and score in the work folder; what is complete then replaces the models in one go."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     import torch
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.use_deterministic_algorithms(True)
-    material = _material(options)
+    names = _chosen(options.only)
+    repository = _copied(options.work / "repository")
+    material = _material(options, repository)
     scores: dict[str, dict[str, Any]] = {}
-    for name in _chosen(options.only):
+    for name in names:
         started = time.monotonic()
         log.info("%s: training", name)
         scores[name] = {"unseen_simulated_operations": RECIPES[name](material)}
         log.info("%s: %.0f s, %s", name, time.monotonic() - started, scores[name])
     if options.clips:
-        from models.real_clips import score_clips
+        for name, figures in score_clips(repository, options.clips, names).items():
+            scores[name]["real_clips"] = figures
+    for name in names:
+        write_scores(repository / name, scores[name])
+        shutil.copytree(repository / name, REPOSITORY / name, dirs_exist_ok=True)
 
-        for name, figures in score_clips(REPOSITORY, options.clips).items():
-            if name in scores:
-                scores[name]["real_clips"] = figures
-    for name, figures in scores.items():
-        write_scores(REPOSITORY / name, figures)
+
+def _copied(folder: Path) -> Path:
+    """Give a fresh copy of the models' files without their code: a build that ends early leaves the models alone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in NAMES:
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    return folder
 
 
 def seeds_of(build_seed: int, operations: int) -> tuple[range, range, range]:
@@ -64,7 +74,7 @@ def seeds_of(build_seed: int, operations: int) -> tuple[range, range, range]:
     return first, second, third
 
 
-def _material(options: argparse.Namespace) -> Material:
+def _material(options: argparse.Namespace, repository: Path) -> Material:
     started = time.monotonic()
     training, validation, test = (
         load_operations(options.work, seeds) for seeds in seeds_of(options.seed, options.operations)
@@ -72,7 +82,7 @@ def _material(options: argparse.Namespace) -> Material:
     frames = sum(len(one) for one in (*training, *validation, *test))
     log.info("%d frames of simulated operations: %.0f s", frames, time.monotonic() - started)
     return Material(
-        repository=REPOSITORY,
+        repository=repository,
         training=training,
         validation=validation,
         test=test,
