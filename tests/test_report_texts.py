@@ -10,6 +10,8 @@ import pytest
 from models.labels import ANATOMY, INSTRUMENTS, PHASES
 from neurovision_assets.schemas import EVENT_KINDS
 from neurovision_assets.surgery.colours import colour, ink_on, luminance
+from neurovision_assets.surgery.report import sentences
+from neurovision_assets.surgery.report.model import Event
 from neurovision_assets.surgery.report.texts import LANGUAGES, Words, load_locale
 
 
@@ -88,3 +90,36 @@ def test_text_on_every_colour_is_readable(kind: str) -> None:
 
 def _fields(text: str) -> set[str]:
     return {field for _, field, _, _ in string.Formatter().parse(text) if field}
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail", "english", "russian"),
+    [
+        ("idle", "idle_ms=31000 frames=31", "No instrument in view for 31 s.", "Ни одного инструмента в кадре 31 с."),
+        (
+            "instrument-exchange",
+            "gone=hook come=clipper gap_ms=520 unfamiliar=0.50",
+            "Hook electrode out, Clip applier in after 0.5 s. 50% of these pictures are unfamiliar to the models.",
+            None,
+        ),
+        ("idle", "seconds=3 of my own rule", "seconds=3 of my own rule", "seconds=3 of my own rule"),
+    ],
+)
+def test_what_a_rule_saw_is_a_sentence(kind: str, detail: str, english: str, russian: str | None):
+    event = Event(
+        index=0,
+        kind=kind,
+        start_ms=0,
+        end_ms=1000,
+        duration_ms=1000,
+        score=1.0,
+        phase=None,
+        rule="rule",
+        rule_version="1.0.0",
+        detail=detail,
+        evidence_frames=(),
+        key_frame=None,
+    )
+    assert sentences.finding(event, Words("en")) == english
+    told = sentences.finding(event, Words("ru"))
+    assert told == russian if russian else "50" in told

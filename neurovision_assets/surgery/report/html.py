@@ -50,6 +50,7 @@ def render_html(report: Report, pictures: Mapping[int, Picture], default_languag
         reason_text=lambda reason: _each(words, lambda one: sentences.reason(report, reason, one)),
         missing_text=lambda item: _each(words, lambda one: sentences.missing(report, item, one)),
         warning_text=lambda item: _each(words, lambda one: sentences.warning(report, item, one)),
+        finding_text=lambda item: _each(words, lambda one: sentences.finding(item, one)),
         charts={name: _charts(name, report, words) for name in get_args(ChartName)},
         colour=colour,
         ink_on=ink_on,

@@ -157,7 +157,7 @@ def _events(kit: Kit) -> list[Any]:
             words.name("event", event.kind),
             words.name("phase", event.phase) if event.phase else NO_FIGURE,
             kit.meter(event.score, report.config.uncertain_detection_score),
-            f"{event.detail} · {words.text('rule')}: {event.rule} {event.rule_version}",
+            f"{sentences.finding(event, words)} · {words.text('rule')}: {event.rule} {event.rule_version}",
             ", ".join(str(frame) for frame in event.evidence_frames[:4]),
         ]
         for event in report.events

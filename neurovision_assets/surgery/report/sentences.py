@@ -5,10 +5,14 @@ Belongs here: filling texts with a report's figures. Does not belong here: the t
 
 from __future__ import annotations
 
-from neurovision_assets.surgery.report.model import MissingComponent, QualityWarning, Report, TrustReason
+from neurovision_assets.surgery.report.model import Event, MissingComponent, QualityWarning, Report, TrustReason
 from neurovision_assets.surgery.report.texts import Words
 
 TRUST_FIGURES = ("mean_phase_confidence", "low_confidence_share", "novel_share", "mean_detection_score")
+
+MS_PER_S = 1000
+SHARES = frozenset({"peak", "usual", "mean", "unfamiliar"})
+"""Figures of findings that are shares of one."""
 
 
 def facts(report: Report, words: Words) -> list[tuple[str, str]]:
@@ -70,3 +74,29 @@ def warning(report: Report, item: QualityWarning, words: Words) -> str:
     sentence = words.text(f"quality_{item.kind}", share=words.percent(item.share))
     spans = ", ".join(words.span(span.start_ms, span.end_ms) for span in item.spans)
     return f"{sentence} {words.text('quality_spans', spans=spans)}"
+
+
+def finding(event: Event, words: Words) -> str:
+    """What a rule saw, as a sentence; the figures themselves where a user's own rule tells others."""
+    figures = dict(pair.split("=", 1) for pair in event.detail.split() if "=" in pair)
+    told = {name: _told(name, value, words) for name, value in figures.items()}
+    try:
+        sentence = words.text(f"finding_{event.kind}", **told)
+    except KeyError:
+        return event.detail
+    return f"{sentence} {words.text('finding_unfamiliar', **told)}" if "unfamiliar" in told else sentence
+
+
+def _told(name: str, value: str, words: Words) -> str:
+    """One figure of a finding in words; its name tells its unit, as column names do."""
+    if name in ("gone", "come", "instrument"):
+        return words.name("instrument", value)
+    if name in ("phase", "of"):
+        return words.name("phase", value)
+    if name == "stands":
+        return words.text(f"finding_{value}")
+    if name.endswith("_ms"):
+        return words.duration(int(float(value)))
+    if name.endswith("_s"):
+        return words.duration(round(float(value) * MS_PER_S))
+    return words.percent(float(value)) if name in SHARES else value

@@ -205,7 +205,7 @@ def _events(report: Report, words: Words) -> tuple[list[str], list[Row]]:
             _time(item.duration_ms),
             _score(item.score),
             words.name("phase", item.phase) if item.phase else None,
-            item.detail,
+            sentences.finding(item, words),
             item.rule,
             item.rule_version,
             ", ".join(str(frame) for frame in item.evidence_frames),
