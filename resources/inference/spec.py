@@ -28,6 +28,8 @@ NUMPY_TYPES: Mapping[str, type[np.generic]] = {
     "TYPE_BOOL": np.bool_,
 }
 ANY_SIZE = -1
+VARIANTS_FOLDER = "configs"
+"""Where Triton keeps further configurations of a model, chosen with ``--model-config-name``."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def parse_config(path: Path) -> Any:
         raise ConfigurationError(
             f"The model's configuration cannot be read: {error}.", subject=subject, remedy="Install the model again."
         ) from error
-    if config.name not in ("", path.parent.name):
+    folder = path.parent.parent if path.parent.name == VARIANTS_FOLDER else path.parent
+    if config.name not in ("", folder.name):
         raise ConfigurationError(
             f"The model's configuration is that of '{config.name}'.",
             subject=subject,
