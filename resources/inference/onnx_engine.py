@@ -48,6 +48,9 @@ class OnnxModel:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        if any(ANY_SIZE in tensor.dims for tensor in spec.inputs.values()):
+            # A pool that once held the longest sequence would keep that size for as long as the model is loaded.
+            options.enable_cpu_mem_arena = options.enable_mem_pattern = False
         path = repository.file(spec.identity.name, spec.identity.version)
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
