@@ -17,6 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+
+import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 KIB = 1024
@@ -37,6 +40,12 @@ class Run:
     out: str
 
 
+def environment(home: Path) -> dict[str, str]:
+    """What ``make`` gives a command: a data home, and byte code that is kept."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "NEUROVISION_HOME": str(home)}
+
+
 def run(command: list[str], home: Path) -> Run:
     """Run a command with a data home of its own; one that fails ends the benchmark with its words.
 
@@ -52,7 +61,7 @@ def run(command: list[str], home: Path) -> Run:
     done = subprocess.run(
         [sys.executable, "-c", watch, *command],
         cwd=REPOSITORY,
-        env={**os.environ, "NEUROVISION_HOME": str(home)},
+        env=environment(home),
         capture_output=True,
         text=True,
         check=False,
@@ -67,6 +76,25 @@ def run(command: list[str], home: Path) -> Run:
 def process(video: Path, home: Path) -> Run:
     """``make process VIDEO=…``, everything installed."""
     return run([sys.executable, "-m", "commands.process", str(video)], home)
+
+
+class Steal:
+    """How much of the cores' time other machines on the same host took while the block ran.
+
+    Attributes:
+        share: 0…1, after the block; 0 where the system does not tell.
+    """
+
+    def __enter__(self) -> Self:
+        self._before = psutil.cpu_times()
+        self.share = 0.0
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        after = psutil.cpu_times()
+        passed = sum(after) - sum(self._before)
+        stolen = getattr(after, "steal", 0.0) - getattr(self._before, "steal", 0.0)
+        self.share = stolen / passed if passed else 0.0
 
 
 @contextmanager

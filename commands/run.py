@@ -12,15 +12,13 @@ import dagster as dg
 from rich.console import Console
 
 from commands.progress_view import ProgressView
-from jobs.install_models import install_models_job
 from jobs.process_video import PROCESS_VIDEO
 from neurovision_assets.artifacts import ArtifactReader
 from neurovision_assets.definitions import build_defs, build_resources
 from neurovision_assets.partitions import video_ids
-from neurovision_assets.registry import DEFAULT_MODELS, DIGEST_METADATA
+from neurovision_assets.registry import DEFAULT_MODELS, is_told, served_model
 from neurovision_assets.stage.failures import read_failure
 from neurovision_assets.stage.resolve import state_of_video
-from neurovision_assets.stage.spec import REGISTRY
 from neurovision_assets.staleness import is_young_enough
 from neurovision_assets.surgery.pipeline import REPORT, SURGERY
 from neurovision_assets.uploads.local import register_local_file
@@ -85,7 +83,7 @@ class VideoRun:
         profile = SURGERY.resolve(self._profiles, record.profile or self._profiles.default)
         with dg.DagsterInstance.get() as instance:
             instance.add_dynamic_partitions(str(video_ids.name), [record.video_id])
-            self._tell_models(defs, instance, run_config)
+            self._tell_models(instance)
             with ProgressView(self._console, SURGERY, profile, self._store, record.video_id):
                 result = defs.resolve_job_def(PROCESS_VIDEO).execute_in_process(
                     instance=instance, partition_key=record.video_id, run_config=run_config, raise_on_error=False
@@ -102,15 +100,11 @@ class VideoRun:
         reader = ArtifactReader(self._store)
         return reader.path(reader.required_record(REPORT.asset, record.video_id), HTML_PART)
 
-    def _tell_models(self, defs: dg.Definitions, instance: dg.DagsterInstance, run_config: dict[str, Any]) -> None:
-        """Materialize the served models where the graph does not know the current ones yet."""
+    def _tell_models(self, instance: dg.DagsterInstance) -> None:
+        """Tell the graph which models are served, where it does not know the current ones yet."""
         for name in DEFAULT_MODELS:
-            event = instance.get_latest_materialization_event(dg.AssetKey([REGISTRY, name]))
-            told = event.asset_materialization.metadata if event and event.asset_materialization else {}
-            if DIGEST_METADATA not in told or told[DIGEST_METADATA].value != self._inference.pin(name).identity.digest:
-                job = defs.resolve_job_def(install_models_job.name)
-                job.execute_in_process(instance=instance, run_config=run_config)
-                return
+            if not is_told(self._inference, name, instance):
+                instance.report_runless_asset_event(served_model(self._inference, name))
 
     def _reason(self, video_id: str, run_id: str) -> PermanentFailure:
         """The failure of the stage that failed first."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 
-from jobs.install_models import install_models_job
 from jobs.process_video import process_video_job
 from neurovision_assets.profiles import ProfileCatalog
 from neurovision_assets.registry import registry_assets
@@ -53,7 +52,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     return dg.Definitions(
         assets=[uploads, *STAGES, *registry_assets],
         asset_checks=[uploads_accepted],
-        jobs=[process_video_job, install_models_job],
+        jobs=[process_video_job],
         sensors=[uploads_sensor, served_models_sensor, *callback_sensors],
         resources={**build_resources(load_settings()), **(resource_overrides or {})},
         executor=dg.in_process_executor,

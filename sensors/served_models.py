@@ -1,11 +1,11 @@
 """Tells the graph when the runtime model repository serves other models than before.
 
-Belongs here: noticing. Does not belong here: looking into models (the registry assets do that, in the requested run).
+Belongs here: noticing. Does not belong here: what is told of a model (``neurovision_assets.registry``).
 """
 
 import dagster as dg
 
-from jobs.install_models import install_models_job
+from neurovision_assets.registry import DEFAULT_MODELS, served_model
 from resources.inference.client import InferenceResource
 
 INTERVAL_S = 30
@@ -19,17 +19,14 @@ def served_labels(inference: InferenceResource) -> str:
 
 
 @dg.sensor(
-    job=install_models_job,
     minimum_interval_seconds=INTERVAL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Records newly served models as materializations of the registry assets.",
 )
-def served_models_sensor(
-    context: dg.SensorEvaluationContext, inference: InferenceResource
-) -> dg.RunRequest | dg.SkipReason:
-    """One look; the cursor is what was told last. No run key: after a rollback the same models must be told again."""
+def served_models_sensor(context: dg.SensorEvaluationContext, inference: InferenceResource) -> dg.SensorResult:
+    """One look; the cursor is what was told last."""
     labels = served_labels(inference)
     if labels == context.cursor:
-        return dg.SkipReason("The same models are served.")
-    context.update_cursor(labels)
-    return dg.RunRequest()
+        return dg.SensorResult(skip_reason="The same models are served.")
+    told = [served_model(inference, name) for name in inference.models.names() if name in DEFAULT_MODELS]
+    return dg.SensorResult(asset_events=told, cursor=labels, skip_reason=f"Now served: {labels}")

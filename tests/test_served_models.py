@@ -5,13 +5,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from neurovision_assets.registry import DEFAULT_MODELS, registry_asset, registry_assets
+from neurovision_assets.registry import DEFAULT_MODELS, is_told, registry_assets
 from resources.errors import ConfigurationError
 from resources.inference.client import InferenceResource
 from resources.inference.repository import ModelRepository
 from sensors.served_models import served_models_sensor
 from tests.tiny_models import echo, install
 
+BACKBONE = "feature_extractor"
 GRAPH = echo("batch", 3, 4, 4)
 TWO_VERSIONS = "version_policy { latest { num_versions: 2 } }"
 
@@ -22,10 +23,10 @@ def release(number: str) -> str:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A repository with one model; the seeded ones' places are taken."""
+    """A repository with one model of our own; the other seeded ones' places are taken."""
     for name in DEFAULT_MODELS:
         (tmp_path / "models" / name).mkdir(parents=True)
-    install(tmp_path / "models", "backbone", GRAPH, more=release("1.0.0"))
+    install(tmp_path / "models", BACKBONE, GRAPH, more=release("1.0.0"))
     return tmp_path / "models"
 
 
@@ -35,8 +36,8 @@ class Daemon:
     def __init__(self, root: Path, instance: dg.DagsterInstance) -> None:
         self.root, self.instance, self.cursor = root, instance, None
 
-    def tick(self) -> int:
-        """Runs that were requested."""
+    def tick(self) -> list[dg.AssetMaterialization]:
+        """What the graph was told."""
         context = dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursor,
@@ -44,89 +45,73 @@ class Daemon:
         )
         answer = served_models_sensor.evaluate_tick(context)
         self.cursor = answer.cursor
-        assert all(request.run_key is None for request in answer.run_requests)
-        return len(answer.run_requests)
+        told = [event for event in answer.asset_events if isinstance(event, dg.AssetMaterialization)]
+        for event in told:
+            self.instance.report_runless_asset_event(event)
+        return told
 
 
 def test_each_change_of_the_repository_is_told_once(root: Path):
     with dg.DagsterInstance.ephemeral() as instance:
         daemon = Daemon(root, instance)
-        assert [daemon.tick(), daemon.tick()] == [1, 0], "the first look, and nothing new"
+        assert [len(daemon.tick()), len(daemon.tick())] == [1, 0], "the first look, and nothing new"
 
-        install(root, "backbone", echo("batch", 3, 4, "width"), version=2, more=release("1.1.0"))
-        assert [daemon.tick(), daemon.tick()] == [1, 0], "a promotion"
+        install(root, BACKBONE, echo("batch", 3, 4, "width"), version=2, more=release("1.1.0"))
+        assert [len(daemon.tick()), len(daemon.tick())] == [1, 0], "a promotion"
 
-        (root / "backbone" / "2").rename(root / "2-set-aside")
-        assert [daemon.tick(), daemon.tick()] == [1, 0], "a rollback"
+        (root / BACKBONE / "2").rename(root / "2-set-aside")
+        assert [len(daemon.tick()), len(daemon.tick())] == [1, 0], "a rollback"
 
-        (root / "2-set-aside").rename(root / "backbone" / "2")
-        assert [daemon.tick(), daemon.tick()] == [1, 0], "forward again: a run key would have been spent"
+        (root / "2-set-aside").rename(root / BACKBONE / "2")
+        assert [len(daemon.tick()), len(daemon.tick())] == [1, 0], "forward again: a run key would have been spent"
 
         install(root, "zebra", GRAPH)
-        assert [daemon.tick(), daemon.tick()] == [1, 0], "a model more"
+        assert [len(daemon.tick()), len(daemon.tick())] == [1, 0], "a model more"
         (root / "zebra").rename(root / ".zebra")
-        assert [daemon.tick(), daemon.tick()] == [1, 0], "a model less"
+        assert [len(daemon.tick()), len(daemon.tick())] == [1, 0], "a model less"
 
 
 def test_new_weights_under_an_old_number_are_told(root: Path):
     with dg.DagsterInstance.ephemeral() as instance:
         daemon = Daemon(root, instance)
         daemon.tick()
-        (root / "backbone" / "1" / "model.onnx").write_bytes(echo("batch", 3, 4, "width").onnx())
-        assert daemon.tick() == 1
+        (root / BACKBONE / "1" / "model.onnx").write_bytes(echo("batch", 3, 4, "width").onnx())
+        assert len(daemon.tick()) == 1
 
 
 def test_files_beside_the_model_are_no_change(root: Path):
     with dg.DagsterInstance.ephemeral() as instance:
         daemon = Daemon(root, instance)
         daemon.tick()
-        (root / "backbone" / "MODEL_CARD.md").write_text("a better text")
+        (root / BACKBONE / "MODEL_CARD.md").write_text("a better text")
         install(root, ".other.seeding", GRAPH)
-        assert daemon.tick() == 0
+        assert daemon.tick() == []
 
 
 def test_a_model_that_is_half_copied_ends_the_tick_by_name_and_is_told_when_it_is_whole(root: Path):
     with dg.DagsterInstance.ephemeral() as instance:
         daemon = Daemon(root, instance)
         daemon.tick()
-        (root / "backbone" / "2").mkdir()
-        with pytest.raises(ConfigurationError, match=r"model backbone version 2: The model file model.onnx is missing"):
+        (root / BACKBONE / "2").mkdir()
+        with pytest.raises(ConfigurationError, match=r"model feature_extractor version 2: The model file model.onnx is missing"):
             daemon.tick()
-        (root / "backbone" / "2" / "model.onnx").write_bytes(GRAPH.onnx())
-        assert [daemon.tick(), daemon.tick()] == [1, 0]
+        (root / BACKBONE / "2" / "model.onnx").write_bytes(GRAPH.onnx())
+        assert [len(daemon.tick()), len(daemon.tick())] == [1, 0]
 
 
-def test_the_data_version_of_a_served_model_is_its_name_and_release(root: Path):
-    asset = registry_asset("backbone", "A tiny model.")
-    key = dg.AssetKey(["registry", "backbone"])
-    with dg.instance_for_test() as instance:
-        for number, (folder, promoted) in enumerate([("1", "1.0.0"), ("2", "1.1.0")], start=1):
-            if number == 2:
-                install(root, "backbone", GRAPH, version=2, more=release(promoted))
-            inference = InferenceResource(repository=str(root))
-            assert dg.materialize([asset], instance=instance, resources={"inference": inference}).success
-            event = instance.get_latest_materialization_event(key)
-            assert event is not None
-            told = event.asset_materialization
-            assert told is not None
-            assert (told.tags or {})["dagster/data_version"] == f"backbone@{promoted}"
+def test_the_graph_learns_name_and_release_as_the_data_version(root: Path):
+    with dg.DagsterInstance.ephemeral() as instance:
+        daemon = Daemon(root, instance)
+        for folder, promoted in [("1", "1.0.0"), ("2", "1.1.0")]:
+            if folder == "2":
+                install(root, BACKBONE, GRAPH, version=2, more=release(promoted))
+            assert not is_told(InferenceResource(repository=str(root)), BACKBONE, instance)
+            [told] = daemon.tick()
+            assert told.asset_key == dg.AssetKey(["registry", BACKBONE])
+            assert (told.tags or {})["dagster/data_version"] == f"{BACKBONE}@{promoted}"
             assert told.metadata["version"].value == int(folder)
-            assert told.metadata["digest"].value == ModelRepository(root).describe("backbone").identity.digest
-
-
-def test_a_broken_model_fails_its_own_asset_by_name(root: Path):
-    (root / "backbone" / "1" / "model.onnx").write_bytes(b"no model")
-    inference = InferenceResource(repository=str(root))
-    with dg.instance_for_test() as instance:
-        result = dg.materialize(
-            [registry_asset("backbone", "A tiny model.")],
-            instance=instance,
-            resources={"inference": inference},
-            raise_on_error=False,
-        )
-    [failure] = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-    assert failure.error is not None
-    assert "backbone@1.0.0: ONNX Runtime cannot load the file" in failure.error.to_string()
+            assert told.metadata["digest"].value == ModelRepository(root).describe(BACKBONE).identity.digest
+            assert is_told(InferenceResource(repository=str(root)), BACKBONE, instance)
 
 
 def test_there_is_an_asset_for_each_default_model_and_no_other():
