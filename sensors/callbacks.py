@@ -5,7 +5,6 @@ URL was given, nobody is told. Logs name the video, never the URL: it may carry 
 """
 
 import dagster as dg
-import requests
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from jobs.process_video import PROCESS_VIDEO
@@ -54,6 +53,8 @@ def post(url: str, message: dict[str, str | None], video_id: str) -> None:
 
 
 def _post_once(url: str, message: dict[str, str | None], video_id: str) -> None:
+    import requests
+
     remedy = "Ask the receiver's owner; the result itself is not affected."
     try:
         answer = requests.post(url, json=message, timeout=TIMEOUT_S, allow_redirects=False)

@@ -1,4 +1,4 @@
-"""Dagster's event log with its index kept open: nothing that another process does is missed, nothing stays locked."""
+"""Dagster's event log with its files kept open: nothing that another process does is missed, nothing stays locked."""
 
 import os
 import subprocess
