@@ -63,6 +63,7 @@ def process(video: Path | None, profile: str | None, console: Console) -> Path:
     if run.is_up_to_date(record):
         console.print("everything is up to date")
     else:
+        collect_no_libraries()
         run.execute(record, run_config=QUIET)
     return run.report_of(record)
 
@@ -84,9 +85,10 @@ def sample_video(settings: Settings, console: Console) -> Path:
     return path
 
 
-def leave_memory_to_the_system() -> None:
-    """Spare the interpreter's last collection, which walks all objects that the libraries made: a second at the end."""
+def collect_no_libraries() -> None:
+    """Let the garbage collector pass by all that exists: walking what the libraries made costs seconds, frees nothing."""
     gc.freeze()
+    gc.enable()
 
 
 def quiet_libraries() -> None:
@@ -95,7 +97,8 @@ def quiet_libraries() -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # until the libraries are loaded
     quiet_libraries()
     code = main()
-    leave_memory_to_the_system()
+    collect_no_libraries()  # nor while the interpreter ends
     sys.exit(code)
