@@ -7,6 +7,7 @@ that loads Dagster: these commands must answer at once.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -22,6 +23,8 @@ from resources.errors import ConfigurationError
 from resources.settings import REPOSITORY_ROOT, Settings
 
 INSTANCE_CONFIG = REPOSITORY_ROOT / "dagster.yaml"
+HOME_PLACE = "{DAGSTER_HOME}"
+"""Where ``dagster.yaml`` needs the folder itself: not everything that reads it has the environment variable."""
 MARK = "NEUROVISION_PLATFORM"
 """Environment variable that all processes of one ``make up`` inherit: whoever carries its value was started by it."""
 TERMINATE_WAIT_S = 20.0
@@ -38,7 +41,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
         ConfigurationError: the data home cannot be written.
     """
     home = settings.home.absolute() / "dagster"
-    source, target = INSTANCE_CONFIG.read_bytes(), home / "dagster.yaml"
+    source, target = instance_config(home), home / "dagster.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
         if not target.is_file() or target.read_bytes() != source:  # a running daemon may be reading it
@@ -52,6 +55,12 @@ def prepare_dagster_home(settings: Settings) -> Path:
             remedy="Name a folder that this user may write to.",
         ) from error
     return home
+
+
+def instance_config(dagster_home: Path) -> bytes:
+    """``dagster.yaml`` for one home."""
+    text = INSTANCE_CONFIG.read_text(encoding="utf-8")
+    return text.replace(HOME_PLACE, json.dumps(str(dagster_home), ensure_ascii=False)).encode()
 
 
 def platform_environment(settings: Settings, dagster_home: Path, token: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from commands.platform import INSTANCE_CONFIG, prepare_dagster_home
+from commands.platform import instance_config, prepare_dagster_home
 from resources.run_launcher import LocalRunLauncher
 from resources.settings import Settings
 
@@ -21,15 +21,22 @@ def test_the_home_follows_the_repository(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     copy = prepare_dagster_home(settings) / "dagster.yaml"
     written = copy.stat().st_mtime_ns
-    assert copy.read_bytes() == INSTANCE_CONFIG.read_bytes()
+    assert copy.read_bytes() == instance_config(copy.parent)
 
     prepare_dagster_home(settings)
     assert copy.stat().st_mtime_ns == written, "what is the same is not written again under a running daemon"
 
     copy.write_text("telemetry: {enabled: true}\n")
     prepare_dagster_home(settings)
-    assert copy.read_bytes() == INSTANCE_CONFIG.read_bytes()
+    assert copy.read_bytes() == instance_config(copy.parent)
     assert [path.name for path in copy.parent.iterdir()] == ["dagster.yaml"]
+
+
+def test_a_home_of_any_name_keeps_its_own_event_log(tmp_path: Path) -> None:
+    home = prepare_dagster_home(Settings(home=tmp_path / 'опер "1": a\\b #2'))
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("thing"))
+    assert (home / "history" / "runs" / "index.db").is_file()
 
 
 def test_nothing_is_reported_to_anyone(instance: dg.DagsterInstance) -> None:

@@ -22,6 +22,11 @@ from tests.main_job import STAGES, Home, new_home
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("platform")]
 PICKED_UP_S = 30.0
 REPORT_S = 300.0
+CLIPS = {
+    "operation_070": ("cholect50_VID70_annotated164_1fps.mp4", 164),
+    "operation_074": ("cholect50_VID74_sec0807-0841_1fps.mp4", 35),
+}
+"""The real clips under the names they are dropped by, and how many frames they have."""
 
 LAUNCH_BACKFILL = """
 mutation($params: LaunchBackfillParams!) {
@@ -101,41 +106,56 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     assert stopped.code == 0, stopped.err
 
 
-def test_an_upload_becomes_a_report_with_nobody_touching_anything(platform: Platform, shared_data: Path):
+def dropped(platform: Platform, clip: Path, operation_id: str) -> None:
+    """A clip in ``incoming/`` under the operation's name, its sidecar beside it."""
     incoming = platform.home.path / "incoming"
     incoming.mkdir(exist_ok=True)
-    dropped = time.monotonic()
-    clip = shared_data / "surgery" / "clips" / "cholect50_VID74_sec0807-0841_1fps.mp4"
-    (incoming / "operation_074.json").write_text(
-        json.dumps({"operation_id": "operation_074", "surgeon": "Dr. Example", "profile": "production"})
-    )
-    shutil.copy(clip, incoming / "operation_074.mp4")
-
-    def progress() -> Path | None:
-        return next(iter((platform.home.path / "progress").glob("operation_074-*.json")), None)
-
-    started = wait_for("the run", progress, PICKED_UP_S)
-    assert time.monotonic() - dropped <= PICKED_UP_S
-    video_id = started.stem
-
-    def report() -> Path | None:
-        told = json.loads(started.read_text(encoding="utf-8"))
-        assert told["stage"] != "error", told["message"]
-        return next(iter((platform.home.path / "surgery" / "report").glob("operation_074-*.html")), None)
-
-    html = wait_for("the report", report, REPORT_S).read_text(encoding="utf-8")
-    assert "Dr. Example" in html
-    wait_for("the end of the run", lambda: platform.partitions("report")["materializedPartitions"], 60)
-    assert set(platform.home.data_versions(video_id)) == set(STAGES)
-    assert list(incoming.iterdir()) == []
-
-    second = platform.home.process(clip)
-    assert second.code == 0, second.err
-    assert "everything is up to date" in second.out
+    told = {"operation_id": operation_id, "surgeon": "Dr. Example", "profile": "production"}
+    (incoming / f"{operation_id}.json").write_text(json.dumps(told))
+    shutil.copy(clip, incoming / f"{operation_id}.mp4")
 
 
-def test_make_process_works_while_the_platform_runs(platform: Platform, shared_data: Path):
-    done = platform.home.process(shared_data / "surgery" / "clips" / "cholect50_VID70_annotated164_1fps.mp4")
+def test_both_real_clips_become_reports_with_nobody_touching_anything(platform: Platform, shared_data: Path):
+    since = time.monotonic()
+    for operation_id, (name, _) in CLIPS.items():
+        dropped(platform, shared_data / "surgery" / "clips" / name, operation_id)
+    home = platform.home.path
+
+    def progress() -> dict[str, Path] | None:
+        begun = {name: next(iter((home / "progress").glob(f"{name}-*.json")), None) for name in CLIPS}
+        return {name: path for name, path in begun.items() if path} if all(begun.values()) else None
+
+    started = wait_for("the runs", progress, PICKED_UP_S)
+    assert time.monotonic() - since <= PICKED_UP_S
+    for operation_id, (name, frames) in CLIPS.items():
+        html = wait_for("the report", lambda told=started[operation_id]: report_of(home, told), REPORT_S)
+        assert "Dr. Example" in html.read_text(encoding="utf-8")
+        told = json.loads(html.with_suffix(".json").read_text(encoding="utf-8"))
+        assert told["quality"]["frame_count"] == frames
+        assert told["trust"]["verdict"] != "reliable", "real pictures are beyond models that learned from simulations"
+        video_id = started[operation_id].stem
+        wait_for("the end", lambda key=video_id: key in platform.partitions("report")["materializedPartitions"], 60)
+        assert set(platform.home.data_versions(video_id)) == set(STAGES)
+
+        second = platform.home.process(shared_data / "surgery" / "clips" / name)
+        assert second.code == 0, second.err
+        assert "everything is up to date" in second.out
+    assert list((home / "incoming").iterdir()) == []
+
+
+def report_of(home: Path, progress: Path) -> Path | None:
+    """The report of a video when it is there, None before."""
+    told = json.loads(progress.read_text(encoding="utf-8"))
+    assert told["stage"] != "error", told["message"]
+    html = home / "surgery" / "report" / f"{progress.stem}.html"
+    return html if html.is_file() else None
+
+
+def test_make_process_works_while_the_platform_runs(platform: Platform, tmp_path: Path):
+    video = tmp_path / "operation_900.mp4"
+    write_video(plan_operation(9, 20.0), video, fps=2.0)
+
+    done = platform.home.process(video)
 
     assert done.code == 0, done.err
     assert done.video_id in platform.partitions("report")["materializedPartitions"]
