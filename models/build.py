@@ -17,6 +17,7 @@ from typing import Any, Final
 from models.cards import write_scores
 from models.contracts import EXTRACTOR, NAMES, SEGMENTER
 from models.data import load_operations
+from models.evaluate import SCORERS
 from models.real_clips import score_clips
 from models.recipes import RECIPES, Material
 
@@ -40,19 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.use_deterministic_algorithms(True)
     names = _chosen(options.only)
     repository = _copied(options.work / "repository")
-    material = _material(options, repository)
+    training, validation, test = seeds_of(options.seed, options.operations)
+    if not options.keep_weights:
+        _train(names, _material(options, repository, training, validation))
+    operations = load_operations(options.work, test)
     scores: dict[str, dict[str, Any]] = {}
     for name in names:
-        started = time.monotonic()
-        log.info("%s: training", name)
-        scores[name] = {"unseen_simulated_operations": RECIPES[name](material)}
-        log.info("%s: %.0f s, %s", name, time.monotonic() - started, scores[name])
+        scores[name] = {"unseen_simulated_operations": SCORERS[name](repository, operations)}
+        log.info("%s: %s", name, scores[name])
     if options.clips:
         for name, figures in score_clips(repository, options.clips, names).items():
             scores[name]["real_clips"] = figures
     for name in names:
         write_scores(repository / name, scores[name])
-        shutil.copytree(repository / name, REPOSITORY / name, dirs_exist_ok=True)
+        shutil.copytree(repository / name, options.into / name, dirs_exist_ok=True)
 
 
 def _copied(folder: Path) -> Path:
@@ -66,7 +68,7 @@ def _copied(folder: Path) -> Path:
 def seeds_of(build_seed: int, operations: int) -> tuple[range, range, range]:
     """Give the seeds of the training, validation and test operations; no two sets share one."""
     start = build_seed * _SEED_STRIDE
-    sizes = (operations, max(_SMALLEST_SET, operations // 4), max(_SMALLEST_SET, operations // 4))
+    sizes = (operations, max(_SMALLEST_SET, operations // 4), max(_SMALLEST_SET, operations // 2))
     first, second, third = (
         range(start + place * _SET_STRIDE, start + place * _SET_STRIDE + size)
         for place, size in enumerate(sizes, start=1)
@@ -74,21 +76,20 @@ def seeds_of(build_seed: int, operations: int) -> tuple[range, range, range]:
     return first, second, third
 
 
-def _material(options: argparse.Namespace, repository: Path) -> Material:
+def _train(names: Sequence[str], material: Material) -> None:
+    for name in names:
+        started = time.monotonic()
+        log.info("%s: training", name)
+        RECIPES[name](material)
+        log.info("%s: %.0f s", name, time.monotonic() - started)
+
+
+def _material(options: argparse.Namespace, repository: Path, training: range, validation: range) -> Material:
     started = time.monotonic()
-    training, validation, test = (
-        load_operations(options.work, seeds) for seeds in seeds_of(options.seed, options.operations)
-    )
-    frames = sum(len(one) for one in (*training, *validation, *test))
+    learnt, checked = (load_operations(options.work, seeds) for seeds in (training, validation))
+    frames = sum(len(one) for one in (*learnt, *checked))
     log.info("%d frames of simulated operations: %.0f s", frames, time.monotonic() - started)
-    return Material(
-        repository=repository,
-        training=training,
-        validation=validation,
-        test=test,
-        seed=options.seed,
-        report=log.info,
-    )
+    return Material(repository=repository, training=learnt, validation=checked, seed=options.seed, report=log.info)
 
 
 def _chosen(only: str | None) -> tuple[str, ...]:
@@ -100,11 +101,13 @@ def _chosen(only: str | None) -> tuple[str, ...]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.build", description="Rebuild the default models.")
     parser.add_argument("--work", type=Path, default=DEFAULT_WORK, help="folder for rendered operations")
-    parser.add_argument("--operations", type=int, default=32, help="operations to train on")
+    parser.add_argument("--operations", type=int, default=40, help="operations to train on; half as many test")
+    parser.add_argument("--keep-weights", action="store_true", help="train nothing, score the present weights again")
     parser.add_argument(
         "--only", choices=NAMES, help="one model; the feature extractor takes the phase segmenter along"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides operations, weights and augmentation")
+    parser.add_argument("--into", type=Path, default=REPOSITORY, help="folder of models that the new ones replace")
     parser.add_argument("--clips", type=Path, help="folder of real clips with labels, for honest figures on the cards")
     return parser
 

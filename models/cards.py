@@ -16,6 +16,10 @@ END: Final = "<!-- end of figures -->"
 def write_scores(folder: Path, scores: dict[str, Any]) -> None:
     """Write the scores beside the model, and as tables between the two marks of its card.
 
+    Args:
+        folder: the model's.
+        scores: groups of figures as `Scores.as_json` gives them, below titles to any depth.
+
     Raises:
         ValueError: the card has no such marks.
     """
@@ -28,20 +32,26 @@ def write_scores(folder: Path, scores: dict[str, Any]) -> None:
     card.write_text(f"{head}{BEGIN}\n{_tables(_rounded(scores))}{END}{tail}")
 
 
-def _tables(scores: dict[str, Any]) -> str:
-    text = ""
-    for title, figures in scores.items():
-        text += f"\n**{title.replace('_', ' ')}**\n\n| figure | value |\n|---|---|\n"
-        text += "".join(f"| {name} | {value} |\n" for name, value in _flat(figures))
-    return text + "\n"
+def _tables(scores: dict[str, Any], heading: str = "") -> str:
+    """A table for each group of figures that has a protocol, with its statement above."""
+    if "protocol" in scores:
+        rows = "".join(f"| {name} | {value} |\n" for name, value in _flat(scores) if name not in {"protocol", "how"})
+        statement = f"{scores['how']} (`{scores['protocol']}`)"
+        return f"\n**{heading}.** {statement}\n\n| figure | value |\n|---|---|\n{rows}\n"
+    names = {key: f"{heading}, {key}" if heading else key for key in scores}
+    return "".join(_tables(inner, names[key].replace("_", " ")) for key, inner in scores.items())
 
 
 def _flat(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     rows: list[tuple[str, Any]] = []
     for name, value in figures.items():
         label = f"{prefix}{name}".replace("_", " ")
-        rows += _flat(value, f"{name}: ") if isinstance(value, dict) else [(label, value)]
+        rows += _flat(value, f"{name}: ") if isinstance(value, dict) else [(label, _shown(value))]
     return rows
+
+
+def _shown(value: Any) -> Any:
+    return "not defined" if value is None else value
 
 
 def _rounded(value: Any) -> Any:

@@ -1,181 +1,127 @@
 """Scores of the exported models on unseen simulated operations, with the field's scorers.
 
-Belongs here: what is measured, from `model.onnx` as it will be served. Does not belong here: real clips
-(`real_clips.py`), the pages that show the figures (`cards.py`).
+Belongs here: what is measured, from `model.onnx` as it will be served. Does not belong here: formulas and their
+protocols (`scoring`), real clips (`real_clips.py`), the pages that show the figures (`cards.py`), what needs the
+product's own stages (`benchmarks.scores`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from models.contracts import ANATOMIST, CONTRACTS, DETECTOR, EXTRACTOR
-from models.data import HEIGHT_PX, WIDTH_PX, Operation, frames_of, resized_frames
+from models.contracts import ANATOMIST, CONTRACTS, DETECTOR, EXTRACTOR, SEGMENTER
+from models.data import FPS, HEIGHT_PX, WIDTH_PX, Operation, frames_of, resized_frames
 from models.engine import ExportedModel, extract_features, segment_phases
-from models.labels import ANATOMY, INSTRUMENTS, PHASES
+from models.labels import ANATOMY, INSTRUMENTS, PHASES, cholec80_ids
 from models.letterbox import Fit, letterbox
-from models.phase_scores import calibration_error, edit_score, segment_f1
+from models.scoring.areas import area_scores, confusion_of
+from models.scoring.calibration import calibration_scores, novelty_scores
+from models.scoring.detection import Region, coco_scores, regions_of
+from models.scoring.phases import unrelaxed_scores
+from models.scoring.protocol import Scores
+from models.scoring.relaxed import relaxed_means
+from models.scoring.segments import Pairs, segmental_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Scores = dict[str, Any]
+Report = dict[str, Any]
+"""Scores by their subject, each as `Scores.as_json` gives them."""
 
 EVERY: Final = 4
 """Pictures are scored every two seconds: neighbours half a second apart add time, not knowledge."""
 
 
-def score_extractor(repository: Path, operations: Sequence[Operation]) -> Scores:
+def score_extractor(repository: Path, operations: Sequence[Operation]) -> Report:
     """Novelty of unseen simulated frames: its percentiles and the share of false alarms."""
     height_px, width_px = CONTRACTS[EXTRACTOR].picture_px
     frames = resized_frames(operations, height_px=height_px, width_px=width_px, every=EVERY)
-    novelty = extract_features(repository, frames)[1]
-    return {
-        "frames": len(novelty),
-        "novelty_p50": float(np.percentile(novelty, 50)),
-        "novelty_p95": float(np.percentile(novelty, 95)),
-        "novelty_p99": float(np.percentile(novelty, 99)),
-        "share_above_1": float((novelty > 1).mean()),
-    }
+    return {"novelty": novelty_scores(extract_features(repository, frames)[1]).as_json()}
 
 
-def score_segmenter(repository: Path, operations: Sequence[Operation]) -> Scores:
-    """Phases of whole operations: means over operations, calibration over all frames."""
+def score_segmenter(repository: Path, operations: Sequence[Operation]) -> Report:
+    """Phases of whole operations: by frame, by segment, relaxed on Cholec80's seven phases, and calibration."""
     height_px, width_px = CONTRACTS[EXTRACTOR].picture_px
-    rows, answers, truths = [], [], []
+    answers = []
     for operation in operations:
         frames = resized_frames([operation], height_px=height_px, width_px=width_px)
-        probabilities = segment_phases(repository, extract_features(repository, frames)[0])
-        predicted, truth = probabilities.argmax(axis=1), operation.phases
-        counts = np.bincount(truth, minlength=len(PHASES))
-        rows.append(
-            {
-                "accuracy": float((predicted == truth).mean()),
-                "edit": edit_score(predicted, truth),
-                "f1_10": segment_f1(predicted, truth, overlap=0.10),
-                "f1_25": segment_f1(predicted, truth, overlap=0.25),
-                "f1_50": segment_f1(predicted, truth, overlap=0.50),
-                "majority_accuracy": float(counts.max() / counts.sum()),
-            }
-        )
-        answers.append(probabilities)
-        truths.append(truth)
-    given, wanted = np.concatenate(answers), np.concatenate(truths)
-    recalls = {
-        name: float((given.argmax(axis=1)[wanted == phase] == phase).mean())
-        for phase, name in enumerate(PHASES)
-        if (wanted == phase).any()
-    }
-    means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+        answers.append(segment_phases(repository, extract_features(repository, frames)[0]))
+    truths = [operation.phases for operation in operations]
+    pairs = [(answer.argmax(axis=1), truth) for answer, truth in zip(answers, truths, strict=True)]
+    scores = phase_scores(pairs, samples_per_s=FPS)
+    scores["calibration"] = calibration_scores(np.concatenate(answers), np.concatenate(truths))
+    return {subject: one.as_json() for subject, one in scores.items()}
+
+
+def phase_scores(operations: Pairs, *, samples_per_s: float) -> dict[str, Scores]:
+    """Give every score of phase sequences in the default labels, by subject.
+
+    Args:
+        operations: predicted and true labels of each, [T], indices into `PHASES`.
+        samples_per_s: how many labels make a second.
+    """
+    counts_as = cholec80_ids()
+    seven = [(counts_as[predicted], counts_as[truth]) for predicted, truth in operations]
     return {
-        "operations": len(rows),
-        "frames": len(wanted),
-        **means,
-        "calibration_error": calibration_error(given, wanted),
-        "recall": recalls,
+        "phases": unrelaxed_scores(operations, PHASES),
+        "segments": segmental_scores(operations),
+        "relaxed_as_published": relaxed_means(seven, samples_per_s=samples_per_s, as_published=True),
+        "relaxed_corrected": relaxed_means(seven, samples_per_s=samples_per_s, as_published=False),
     }
 
 
-def score_detector(repository: Path, operations: Sequence[Operation]) -> Scores:
+def score_detector(repository: Path, operations: Sequence[Operation]) -> Report:
     """COCO average precision (pycocotools) in pixels of the 640x480 frames, and at IoU 0.5 for every class."""
-    truths, answers = detections_in_coco(repository, operations)
-    evaluation = _coco_evaluation(truths, answers)
-    precision = evaluation.eval["precision"]
-    ap50 = {}
-    for place, name in enumerate(INSTRUMENTS):
-        values = precision[0, :, place, 0, -1]
-        if (values > -1).any():
-            ap50[name] = float(values[values > -1].mean())
-    return {
-        "frames": len(truths["images"]),
-        "boxes": len(truths["annotations"]),
-        "map50": float(evaluation.stats[1]),
-        "map50_95": float(evaluation.stats[0]),
-        "ap50": ap50,
-    }
+    truth: list[Region] = []
+    answers: list[Region] = []
+    pictures = 0
+    for pictures, (operation, index, answer) in enumerate(detections(repository, operations), start=1):
+        rows = operation.box_frames == index
+        truth += regions_of(pictures - 1, operation.boxes_px[rows], operation.box_classes[rows])
+        answers += regions_of(pictures - 1, *answer)
+    size_px = (HEIGHT_PX, WIDTH_PX)
+    return {"boxes": coco_scores(truth, answers, size_px=size_px, pictures=pictures, names=INSTRUMENTS).as_json()}
 
 
-def detections_in_coco(
+def detections(
     repository: Path, operations: Sequence[Operation]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Give the truth and the detector's answers for every fourth frame, as COCO's ground truth and results."""
+) -> Iterator[tuple[Operation, int, tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]]]:
+    """Run the detector on every fourth frame.
+
+    Yields:
+        The operation, the frame's place, and boxes in pixels of the frame [32,4], classes [32] and scores [32].
+    """
     height_px, width_px = CONTRACTS[DETECTOR].picture_px
     fit = Fit.of(WIDTH_PX, HEIGHT_PX, into_width_px=width_px, into_height_px=height_px)
     offset = np.array([fit.left_px, fit.top_px] * 2, dtype=np.float32)
     model = ExportedModel(repository, DETECTOR)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    answers: list[dict[str, Any]] = []
-    for number, (operation, index) in enumerate(frames_of(operations, every=EVERY)):
-        images.append({"id": number, "width": WIDTH_PX, "height": HEIGHT_PX})
-        for row in np.flatnonzero(operation.box_frames == index):
-            box = _coco_box(operation.boxes_px[row])
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": int(operation.box_classes[row]),
-                    "bbox": box,
-                    "area": box[2] * box[3],
-                    "iscrowd": 0,
-                }
-            )
+    for operation, index in frames_of(operations, every=EVERY):
         picture = letterbox(operation.frame(index), height_px=height_px, width_px=width_px)
         answer = model.run_images(picture[np.newaxis])
         boxes_px = np.clip((answer["boxes"][0] - offset) / fit.scale, 0, [WIDTH_PX, HEIGHT_PX] * 2)
-        answers += [
-            {"image_id": number, "category_id": int(kind), "bbox": _coco_box(box_px), "score": float(score)}
-            for box_px, kind, score in zip(boxes_px, answer["classes"][0], answer["scores"][0], strict=True)
-        ]
-    categories = [{"id": place, "name": name} for place, name in enumerate(INSTRUMENTS)]
-    return {"info": {}, "images": images, "annotations": annotations, "categories": categories}, answers
+        yield operation, index, (boxes_px, answer["classes"][0], answer["scores"][0])
 
 
-def score_anatomy(repository: Path, operations: Sequence[Operation]) -> Scores:
-    """Intersection over union of every class over all pixels; `miou` is the mean over the eight tissues."""
+def score_anatomy(repository: Path, operations: Sequence[Operation]) -> Report:
+    """Intersection over union of every class at 120x160 over all pixels."""
     height_px, width_px = CONTRACTS[ANATOMIST].picture_px
     model = ExportedModel(repository, ANATOMIST)
-    classes = len(ANATOMY)
-    confusion = np.zeros((classes, classes), dtype=np.int64)
-    frames = 0
-    for operation in operations:
-        pictures = resized_frames([operation], height_px=height_px, width_px=width_px, every=EVERY)
-        predicted = model.run_images(pictures)["probabilities"].argmax(axis=1)
-        pairs = operation.anatomy[::EVERY].astype(np.int64) * classes + predicted
-        confusion += np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
-        frames += len(pictures)
-    both = np.diag(confusion).astype(float)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - both
-    iou = {name: float(both[place] / union[place]) for place, name in enumerate(ANATOMY) if union[place]}
-    tissues = [value for name, value in iou.items() if name != ANATOMY[0]]
-    return {
-        "frames": frames,
-        "miou": float(np.mean(tissues)),
-        "pixel_accuracy": float(both.sum() / confusion.sum()),
-        "iou": iou,
-    }
+
+    def pictures() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+        for operation in operations:
+            images = resized_frames([operation], height_px=height_px, width_px=width_px, every=EVERY)
+            yield operation.anatomy[::EVERY], model.run_images(images)["probabilities"].argmax(axis=1)
+
+    return {"anatomy": area_scores(confusion_of(pictures(), len(ANATOMY)), ANATOMY).as_json()}
 
 
-def _coco_box(box_px: NDArray[np.float32]) -> list[float]:
-    x_min, y_min, x_max, y_max = (float(value) for value in box_px)
-    return [x_min, y_min, x_max - x_min, y_max - y_min]
-
-
-def _coco_evaluation(truths: dict[str, Any], answers: list[dict[str, Any]]) -> Any:
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
-        truth.dataset = truths
-        truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(answers), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return evaluation
+SCORERS: Final[dict[str, Callable[[Path, Sequence[Operation]], Report]]] = {
+    EXTRACTOR: score_extractor,
+    SEGMENTER: score_segmenter,
+    DETECTOR: score_detector,
+    ANATOMIST: score_anatomy,
+}

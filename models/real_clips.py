@@ -9,15 +9,19 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from models.contracts import CONTRACTS, DETECTOR, EXTRACTOR, SEGMENTER
 from models.data import HEIGHT_PX, WIDTH_PX, clip_frames
 from models.engine import ExportedModel, extract_features, segment_phases
-from models.labels import INSTRUMENTS, PHASES
+from models.evaluate import Report
+from models.labels import CHOLEC80_PHASES, INSTRUMENTS, cholec80_ids
 from models.letterbox import letterbox
+from models.scoring.calibration import calibration_scores, novelty_scores
+from models.scoring.phases import unrelaxed_scores
+from models.scoring.presence import presence_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,16 +31,15 @@ if TYPE_CHECKING:
 
 SPELLINGS: Final = {"carlot-triangle-dissection": "calot-triangle-dissection"}
 """CholecT50 spells one phase otherwise."""
-_THRESHOLD: Final = 0.5
 
 
-def score_clips(repository: Path, folder: Path, names: Collection[str]) -> dict[str, dict[str, Any]]:
+def score_clips(repository: Path, folder: Path, names: Collection[str]) -> dict[str, Report]:
     """Give the figures of every `*.mp4` in the folder for each of these models that the clips can be scored for.
 
     Labels are in `<name>.csv` beside a clip; there are none for tissue.
     """
     scorers = {EXTRACTOR: _novelty_figures, SEGMENTER: _phase_figures, DETECTOR: _instrument_figures}
-    scores: dict[str, dict[str, Any]] = {name: {} for name in names if name in scorers}
+    scores: dict[str, Report] = {name: {} for name in names if name in scorers}
     for path in sorted(folder.glob("*.mp4")):
         frames, rows = clip_frames(path), _labels(path.with_suffix(".csv"))
         for name, figures in scores.items():
@@ -44,40 +47,46 @@ def score_clips(repository: Path, folder: Path, names: Collection[str]) -> dict[
     return scores
 
 
-def _novelty_figures(repository: Path, frames: Frames, rows: Rows) -> dict[str, float]:
-    novelty = extract_features(repository, _stacked(frames, EXTRACTOR))[1]
-    filled = extract_features(repository, _stacked([_cropped(frame) for frame in frames], EXTRACTOR))[1]
+def _novelty_figures(repository: Path, frames: Frames, _: Rows) -> Report:
+    """Novelty of the frames, and of the same without the bars that may tell them apart."""
+    filled = [_cropped(frame) for frame in frames]
     return {
-        "frames": len(rows),
-        "share_above_1": float((novelty > 1).mean()),
-        "share_above_1_cropped_to_fill": float((filled > 1).mean()),
-        "novelty_p05": float(np.percentile(novelty, 5)),
-        "novelty_p50": float(np.percentile(novelty, 50)),
+        name: novelty_scores(extract_features(repository, stacked(pictures, EXTRACTOR))[1]).as_json()
+        for name, pictures in (("novelty", frames), ("novelty_cropped_to_fill", filled))
     }
 
 
-def _phase_figures(repository: Path, frames: Frames, rows: Rows) -> dict[str, float]:
-    probabilities = segment_phases(repository, extract_features(repository, _stacked(frames, EXTRACTOR))[0])
-    truth = np.array([PHASES.index(SPELLINGS.get(row["phase"], row["phase"])) for row in rows])
-    return {
-        "accuracy": float((probabilities.argmax(axis=1) == truth).mean()),
-        "majority_accuracy": float(np.bincount(truth).max() / len(truth)),
-        "mean_confidence": float(probabilities.max(axis=1).mean()),
-    }
+def _phase_figures(repository: Path, frames: Frames, rows: Rows) -> Report:
+    probabilities = seven_phases(repository, extract_features(repository, stacked(frames, EXTRACTOR))[0])
+    truth = np.array([phase_id(row["phase"]) for row in rows])
+    phases = unrelaxed_scores([(probabilities.argmax(axis=1), truth)], CHOLEC80_PHASES)
+    return {"phases": phases.as_json(), "calibration": calibration_scores(probabilities, truth).as_json()}
 
 
-def _instrument_figures(repository: Path, frames: Frames, rows: Rows) -> dict[str, float]:
-    model = ExportedModel(repository, DETECTOR)
-    found = np.zeros((len(frames), len(INSTRUMENTS)), dtype=bool)
-    for place, frame in enumerate(frames):
-        answer = model.run_images(_stacked([frame], DETECTOR))
-        found[place, answer["classes"][0][answer["scores"][0] > _THRESHOLD]] = True
+def _instrument_figures(repository: Path, frames: Frames, rows: Rows) -> Report:
     truth = np.array([[name in row["tools"] for name in INSTRUMENTS] for row in rows])
-    hits = int((found & truth).sum())
-    return {
-        "presence_precision": hits / max(1, int(found.sum())),
-        "presence_recall": hits / max(1, int(truth.sum())),
-    }
+    return {"presence": presence_scores(seen_instruments(repository, frames), truth, INSTRUMENTS).as_json()}
+
+
+def phase_id(name: str) -> int:
+    """Give the Cholec80 id of a phase as CholecT50 spells it."""
+    return CHOLEC80_PHASES.index(SPELLINGS.get(name, name))
+
+
+def seven_phases(repository: Path, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Segment one operation's features [T,2048]: probabilities [T,7] of Cholec80's phases."""
+    counts_as = np.eye(len(CHOLEC80_PHASES), dtype=np.float32)[cholec80_ids()]
+    return np.asarray(segment_phases(repository, features) @ counts_as)
+
+
+def seen_instruments(repository: Path, frames: Frames) -> NDArray[np.float32]:
+    """Give the detector's highest score for every instrument in every frame, [N,7]."""
+    model = ExportedModel(repository, DETECTOR)
+    scores = np.zeros((len(frames), len(INSTRUMENTS)), dtype=np.float32)
+    for place, frame in enumerate(frames):
+        answer = model.run_images(stacked([frame], DETECTOR))
+        np.maximum.at(scores[place], answer["classes"][0], answer["scores"][0])
+    return scores
 
 
 def _labels(path: Path) -> Rows:
@@ -85,8 +94,8 @@ def _labels(path: Path) -> Rows:
         return list(csv.DictReader(stream))
 
 
-def _stacked(frames: Frames, name: str) -> NDArray[np.uint8]:
-    """Fit frames as the stages do: first into the stored size, then into the model's."""
+def stacked(frames: Frames, name: str) -> NDArray[np.uint8]:
+    """Fit frames as the stages do, first into the stored size, then into the model's: [N,H,W,3]."""
     height_px, width_px = CONTRACTS[name].picture_px
     stored = [letterbox(frame, height_px=HEIGHT_PX, width_px=WIDTH_PX) for frame in frames]
     return np.stack([letterbox(frame, height_px=height_px, width_px=width_px) for frame in stored])

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from models import evaluate
 from models.contracts import ANATOMIST, CONTRACTS, DETECTOR, EXTRACTOR, SEGMENTER
 from models.data import Operation, frames_of, resized_frames
 from models.engine import extract_features
@@ -36,13 +35,12 @@ class Material:
     repository: Path
     training: Sequence[Operation]
     validation: Sequence[Operation]
-    test: Sequence[Operation]
     seed: int
     report: Report
 
 
-def make_extractor(material: Material) -> dict[str, Any]:
-    """Train the backbone, fit its novelty, write it, and give its scores on the test operations."""
+def make_extractor(material: Material) -> None:
+    """Train the backbone, fit its novelty, and write it."""
     import numpy as np
 
     from models.feature_extractor.train import ExtractorTraining, NoveltyTraining, fit_novelty, train
@@ -55,11 +53,10 @@ def make_extractor(material: Material) -> dict[str, Any]:
     unseen = resize(material.validation)
     fit_novelty(network, images, unseen, NoveltyTraining(seed=material.seed), material.report)
     _write(network, EXTRACTOR, material, as_batch(unseen[:_EXAMPLES]))
-    return evaluate.score_extractor(material.repository, material.test)
 
 
-def make_segmenter(material: Material) -> dict[str, Any]:
-    """Train MS-TCN on features of the written backbone, fit its temperature, write it, and give its scores."""
+def make_segmenter(material: Material) -> None:
+    """Train MS-TCN on features of the written backbone, fit its temperature, and write it."""
     from models.phase_segmenter.train import SegmenterTraining, fit_temperature, train
 
     def features_of(operations: Sequence[Operation]) -> list[Any]:
@@ -72,11 +69,10 @@ def make_segmenter(material: Material) -> dict[str, Any]:
     temperature = fit_temperature(network, unseen, [operation.phases for operation in material.validation])
     material.report(f"temperature {temperature:.2f}")
     _write(network, SEGMENTER, material, unseen[0][None])
-    return evaluate.score_segmenter(material.repository, material.test)
 
 
-def make_detector(material: Material) -> dict[str, Any]:
-    """Train the detector, write it, and give its scores."""
+def make_detector(material: Material) -> None:
+    """Train the detector and write it."""
     from models.instrument_detector.train import DetectorTraining, Example, train
 
     examples = []
@@ -86,13 +82,12 @@ def make_detector(material: Material) -> dict[str, Any]:
         examples.append(Example(read, operation.boxes_px[rows], operation.box_classes[rows]))
     network = train(examples, DetectorTraining(seed=material.seed), material.report)
     height_px, width_px = CONTRACTS[DETECTOR].picture_px
-    picture = letterbox(material.test[0].frame(0), height_px=height_px, width_px=width_px)
+    picture = letterbox(material.validation[0].frame(0), height_px=height_px, width_px=width_px)
     _write(network, DETECTOR, material, as_batch(picture[None]))
-    return evaluate.score_detector(material.repository, material.test)
 
 
-def make_anatomist(material: Material) -> dict[str, Any]:
-    """Train the tissue segmenter, write it, and give its scores."""
+def make_anatomist(material: Material) -> None:
+    """Train the tissue segmenter and write it."""
     import numpy as np
 
     from models.anatomy_segmenter.train import AnatomyTraining, train
@@ -101,10 +96,9 @@ def make_anatomist(material: Material) -> dict[str, Any]:
     masks = np.concatenate([operation.anatomy[::_PICTURE_STEP] for operation in material.training])
     network = train(images, masks, AnatomyTraining(seed=material.seed), material.report)
     _write(network, ANATOMIST, material, as_batch(images[:_EXAMPLES]))
-    return evaluate.score_anatomy(material.repository, material.test)
 
 
-RECIPES: Final[dict[str, Callable[[Material], dict[str, Any]]]] = {
+RECIPES: Final[dict[str, Callable[[Material], None]]] = {
     EXTRACTOR: make_extractor,
     SEGMENTER: make_segmenter,
     DETECTOR: make_detector,

@@ -23,6 +23,8 @@ PURPOSES = {
 HEADER = """# {purpose}
 # Written by scripts/lock.py from pyproject.toml for Python 3.11, Linux x86_64; complete, so that pip resolves nothing.
 """
+LEFT_OUT = {"opencv-python"}
+"""TrackEval asks for it; it has the same files as opencv-python-headless and needs a screen's libraries."""
 RESOLVE = ("install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-")
 
 
@@ -35,7 +37,9 @@ def resolve(requirements: list[str], pins: list[str]) -> dict[str, str]:
         command = [sys.executable, "-m", "pip", *RESOLVE, "-c", str(constraints), "-r", str(wanted)]
         output = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     installs = [item["metadata"] for item in json.loads(output)["install"]]
-    return {item["name"]: item["version"].partition("+")[0] for item in installs}
+    return {
+        item["name"]: item["version"].partition("+")[0] for item in installs if item["name"].lower() not in LEFT_OUT
+    }
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ PHASES: Final = (
     "drain-placement",
     "port-closure",
 )
-"""The 11 phases of the default taxonomy."""
+"""The 11 phases of the default taxonomy: the seven of Cholec80 under their names, and four around them."""
 
 CHOLEC80_PHASES: Final = (
     "preparation",
@@ -32,7 +32,7 @@ CHOLEC80_PHASES: Final = (
     "cleaning-and-coagulation",
     "gallbladder-extraction",
 )
-"""The 7 phases that Cholec80 labels, in the order of its class ids 0..6."""
+"""The 7 phases that Cholec80 (Twinanda et al. 2017) labels, in the order of its class ids 0..6."""
 
 WALL_PHASES: Final = ("trocar-placement", "port-closure")
 """Phases in which work goes on at the abdominal wall, usually without any of the seven instruments."""
@@ -51,6 +51,7 @@ ANATOMY: Final = (
 """Anatomy classes; the class id is the place in this tuple plus one, 0 is background."""
 
 INSTRUMENTS: Final = ("grasper", "bipolar", "hook", "scissors", "clipper", "irrigator", "specimen-bag")
+"""The seven tools of Cholec80."""
 
 EVENTS: Final = ("bleeding", "smoke", "clip-applied", "instrument-exchange", "idle", "out-of-body")
 

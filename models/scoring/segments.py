@@ -1,7 +1,6 @@
-"""Scores of a phase sequence as the field computes them: by frame and by segment.
+"""Scores of a label sequence by segment: edit score and segmental F1, as MS-TCN and its followers count them.
 
-Belongs here: pure functions of two label sequences (and of probabilities, for calibration). Does not belong here: the
-10-second relaxed scorer of Cholec80, running models.
+Belongs here: runs of one label and what is counted of them. Does not belong here: counting by frame (`phases`).
 """
 
 from __future__ import annotations
@@ -11,12 +10,23 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from models.scoring.protocol import Protocol, Scores
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CALIBRATION_BINS: Final = 15
 Segment = tuple[int, int, int]
 """Label, first frame, frame after the last."""
+Pairs = Sequence[tuple["NDArray[np.int64]", "NDArray[np.int64]"]]
+"""Predicted and true labels of each operation, [T] each."""
+
+OVERLAPS: Final = (0.10, 0.25, 0.50)
+SEGMENTAL: Final = Protocol(
+    name="segmental",
+    version=1,
+    statement="Edit score (Lea et al. 2016) and segmental F1 at an overlap of 10, 25 and 50 % (Lea et al. 2017), no "
+    "label counts as background; computed for each operation, then averaged over operations.",
+)
 
 
 def segments_of(labels: Sequence[int] | NDArray[np.int64]) -> list[Segment]:
@@ -55,8 +65,8 @@ def segment_counts(predicted: NDArray[np.int64], truth: NDArray[np.int64], *, ov
             (min(end, last) - max(start, first)) / (max(end, last) - min(start, first)) if label == other else 0.0
             for other, first, last in wanted
         ]
-        best = int(np.argmax(ratios))
-        if ratios[best] >= overlap and not taken[best]:
+        best = int(np.argmax(ratios)) if ratios else -1
+        if best >= 0 and ratios[best] >= overlap and not taken[best]:
             taken[best] = True
             hits += 1
         else:
@@ -70,19 +80,10 @@ def segment_f1(predicted: NDArray[np.int64], truth: NDArray[np.int64], *, overla
     return 2 * hits / max(1, 2 * hits + misses + left)
 
 
-def calibration_error(probabilities: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
-    """Expected calibration error of the most likely class, 15 bins of equal width (Guo et al. 2017).
-
-    Args:
-        probabilities: [T,C].
-        truth: [T].
-    """
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == truth
-    bins = np.minimum((confidence * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
-    error = 0.0
-    for place in range(_CALIBRATION_BINS):
-        inside = bins == place
-        if inside.any():
-            error += abs(correct[inside].mean() - confidence[inside].mean()) * inside.mean()
-    return float(error)
+def segmental_scores(operations: Pairs) -> Scores:
+    """Edit score 0..100 and F1 0..1 at each overlap, means over operations."""
+    figures = {"edit": float(np.mean([edit_score(*pair) for pair in operations]))}
+    for overlap in OVERLAPS:
+        values = [segment_f1(*pair, overlap=overlap) for pair in operations]
+        figures[f"f1_{round(100 * overlap)}"] = float(np.mean(values))
+    return Scores(SEGMENTAL, figures)
