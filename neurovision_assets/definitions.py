@@ -12,6 +12,7 @@ import dagster as dg
 from jobs.process_video import process_video_job
 from neurovision_assets.profiles import ProfileCatalog
 from neurovision_assets.registry import registry_assets
+from neurovision_assets.stage.asset import step_asset
 from neurovision_assets.surgery.anatomy.asset import anatomy
 from neurovision_assets.surgery.events.asset import events
 from neurovision_assets.surgery.features.asset import features
@@ -29,7 +30,13 @@ from sensors.callbacks import callback_sensors
 from sensors.served_models import served_models_sensor
 from sensors.uploads import uploads_sensor
 
-STAGES = [video, frames, features, phases, instruments, anatomy, events, report]
+STEPS = [
+    step_asset("video", video),
+    step_asset("frames", frames),
+    step_asset("predictions", features, phases, instruments, anatomy),  # pictures are decoded once for all of them
+    step_asset("events", events),
+    step_asset("report", report),
+]
 
 
 def build_resources(settings: Settings) -> dict[str, Any]:
@@ -50,7 +57,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The whole platform; ``resource_overrides`` replace resources by key."""
     return dg.Definitions(
-        assets=[uploads, *STAGES, *registry_assets],
+        assets=[uploads, *STEPS, *registry_assets],
         asset_checks=[uploads_accepted],
         jobs=[process_video_job],
         sensors=[uploads_sensor, served_models_sensor, *callback_sensors],

@@ -43,7 +43,7 @@ class LocalEventLog(SqliteEventLogStorage):
         return {"dagster_home": StringSource}
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: dict[str, Any]) -> Self:
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
         """Called by Dagster with what ``dagster.yaml`` says."""
         return cls(base_dir=str(Path(config_value["dagster_home"]) / FOLDER), inst_data=inst_data)
 

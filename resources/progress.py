@@ -6,6 +6,7 @@ Belongs here: the stages' shares of the whole and the record that others poll. D
 
 import logging
 import time
+from typing import Protocol
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,13 +18,14 @@ LOG = logging.getLogger(__name__)
 
 WRITE_INTERVAL_S = 0.25
 ERROR_PERCENT = -1
+ERROR_STAGE = "error"
 
 
 class ProgressRecord(BaseModel):
     """One look at a running video.
 
     Attributes:
-        stage: name of the stage, ``error`` or ``done``.
+        stage: name of the stage, or ``error``.
         percent: of the whole operation, 0–100; −1 after an error.
         stage_fraction: of this stage, 0–1.
         message: for people.
@@ -39,6 +41,13 @@ class ProgressRecord(BaseModel):
     message: str
     run_id: str
     updated_s: float
+
+
+class ProgressSink(Protocol):
+    """Whoever takes progress records."""
+
+    def update(self, video_id: str, record: ProgressRecord) -> None:
+        """Take a record."""
 
 
 class ProgressBoard(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -75,7 +84,7 @@ class StageProgress:
     """
 
     def __init__(
-        self, board: ProgressBoard, video_id: str, run_id: str, stage: str, span_percent: tuple[float, float]
+        self, board: ProgressSink, video_id: str, run_id: str, stage: str, span_percent: tuple[float, float]
     ) -> None:
         self._board = board
         self._video_id = video_id
@@ -96,7 +105,7 @@ class StageProgress:
 
     def failed(self, message: str) -> None:
         """The stage ended with an error (NV-134)."""
-        self._publish("error", ERROR_PERCENT, 0.0, message)
+        self._publish(ERROR_STAGE, ERROR_PERCENT, 0.0, message)
 
     def _publish(self, stage: str, percent: float, fraction: float, message: str) -> None:
         record = ProgressRecord(

@@ -13,7 +13,7 @@ from neurovision_assets.stage.runner import CALLER_RUN_ID_TAG
 from neurovision_assets.uploads.record import UploadRecord, find_record
 from resources.errors import NeuroVisionError, PermanentFailure, TransientFailure
 from resources.object_store import ObjectStore
-from resources.progress import ProgressBoard
+from resources.progress import ERROR_STAGE, ProgressBoard
 
 REPORT_KEY = dg.AssetKey(["surgery", "report"])
 PARTITION_TAG = "dagster/partition"
@@ -86,7 +86,7 @@ def error_of(run: dg.DagsterRun, video_id: str, board: ProgressBoard) -> str | N
     """Why a video failed in a run, None when it did not: of several in one run, some may have."""
     last = board.read(video_id)
     if last is not None and last.run_id == run.tags.get(CALLER_RUN_ID_TAG, run.run_id):
-        if last.stage == "error":
+        if last.stage == ERROR_STAGE:
             return last.message
         if run.is_success or last.percent == 100:
             return None

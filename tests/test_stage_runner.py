@@ -48,7 +48,7 @@ def test_three_videos_in_one_run_the_middle_one_corrupt(platform: ToyPlatform):
         ("toy/total", "complete", middle),
     ]
     failures = [event for event in result.all_events if event.is_step_failure]
-    assert [event.step_key for event in failures] == ["toy__total"]
+    assert [event.step_key for event in failures] == ["total"]
     told = failures[0].step_failure_data.user_failure_data
     assert told is not None
     assert list(told.metadata) == [middle]
@@ -61,7 +61,7 @@ def test_a_single_failed_video_ends_the_run_at_the_stage_that_failed(platform: T
 
     result = platform.run([only])
 
-    assert [event.step_key for event in result.all_events if event.is_step_failure] == ["toy__double"]
+    assert [event.step_key for event in result.all_events if event.is_step_failure] == ["middle"]
     failure = read_failure(platform.store, "toy/double", only)
     assert failure is not None
     assert (failure.kind, failure.run_id) == ("permanent", result.run_id)
@@ -237,3 +237,34 @@ def test_an_optional_input_that_the_profile_requires_is_waited_for(platform: Toy
 
     assert not result.success
     assert platform.reader.record("toy/total", only) is None
+
+
+def test_stages_of_one_step_fail_and_succeed_each_for_itself(platform: ToyPlatform):
+    """``double`` and ``extra`` share a step; ``extra`` may be missing."""
+    [only] = platform.add("only")
+    platform.script.faults["double", "only"] = [corrupt("only")]
+
+    assert not platform.run([only]).success
+
+    assert platform.materialized("extra") == {only}
+    assert platform.materialized("double") == set()
+
+
+def test_a_stage_of_a_step_can_be_run_alone(platform: ToyPlatform):
+    [only] = platform.add("only")
+    platform.run([only])
+    platform.script.computed.clear()
+    job = platform.definitions().resolve_job_def("toy")
+
+    alone = job.execute_in_process(
+        instance=platform.instance,
+        partition_key=only,
+        asset_selection=[dg.AssetKey(["toy", "extra"])],
+        tags={runner.FORCE_TAG: "true"},
+    )
+
+    assert alone.success
+    assert platform.script.computed == [("extra", "only")]
+    assert [event.asset_key.path for event in alone.get_asset_materialization_events() if event.asset_key] == [
+        ["toy", "extra"]
+    ]

@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict
 from neurovision_assets.artifacts import MAIN_TABLE, ArtifactReader
 from neurovision_assets.partitions import video_ids
 from neurovision_assets.profiles import ProfileCatalog
-from neurovision_assets.stage.asset import stage_asset
+from neurovision_assets.stage.asset import step_asset
 from neurovision_assets.stage.pipeline import Pipeline
+from neurovision_assets.stage.recipe import stage_recipe
 from neurovision_assets.stage.spec import ProgressSpan, StageSpec
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.tables import ColumnContract, TableContract
@@ -85,32 +86,32 @@ class Script:
 def toy_assets(script: Script) -> list[dg.AssetsDefinition]:
     """The stages, with a script of faults."""
 
-    @stage_asset(TOY, "seed")
+    @stage_recipe(TOY, "seed")
     def seed(work: Work[ToyConfig]) -> Outcome:
         """Three numbers."""
         script.play(work)
         return _write(work, [1, 2, 3])
 
-    @stage_asset(TOY, "double")
+    @stage_recipe(TOY, "double")
     def double(work: Work[ToyConfig]) -> Outcome:
         """Each number times the factor."""
         script.play(work)
         return _write(work, [value * work.config.factor for value in _values(work, "seed")])
 
-    @stage_asset(TOY, "extra")
+    @stage_recipe(TOY, "extra")
     def extra(work: Work[ToyConfig]) -> Outcome:
         """Something that may be missing."""
         script.play(work)
         return _write(work, [7])
 
-    @stage_asset(TOY, "total")
+    @stage_recipe(TOY, "total")
     def total(work: Work[ToyConfig]) -> Outcome:
         """The sum."""
         script.play(work)
         extra_value = sum(_values(work, "extra")) if work.has("extra") else 0
         return _write(work, [sum(_values(work, "double")) + extra_value])
 
-    return [seed, double, extra, total]
+    return [step_asset("seed", seed), step_asset("middle", double, extra), step_asset("total", total)]
 
 
 def _values(work: Work[ToyConfig], stage: str) -> list[int]:

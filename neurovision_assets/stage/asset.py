@@ -1,76 +1,66 @@
-"""From a recipe to a Dagster asset.
+"""From stages to a Dagster step: one asset a stage, one step for those that run side by side.
 
-Belongs here: the decorator. Does not belong here: what happens in a run (``runner``).
+Belongs here: the definitions. Does not belong here: what happens in a run (``step``).
 """
 
-import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
 from neurovision_assets.partitions import video_ids
 from neurovision_assets.stage import events
-from neurovision_assets.stage.pipeline import Pipeline
-from neurovision_assets.stage.runner import Recipe, StageRun
+from neurovision_assets.stage.recipe import Stage
 from neurovision_assets.stage.spec import COMPLETE_CHECK, CONTRACT_CHECK, PIPELINE_OWNER, StageSpec
+from neurovision_assets.stage.step import StepRun
 
 VIDEOS_PER_BACKFILL_RUN = 10
-NOTHING: Any = dg.Nothing  # a DagsterType at run time, a class to the type checker
 RESOURCES = {"object_store", "inference", "progress", "profiles"}
 
 
-def _knowing_what_is_new(function: Callable[[Recipe], dg.AssetsDefinition]) -> Callable[[Recipe], dg.AssetsDefinition]:
-    """Partitions of checks and backfill policies are young in Dagster: used knowingly, guarded by tests."""
-
-    @functools.wraps(function)
-    def quiet(recipe: Recipe) -> dg.AssetsDefinition:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", dg.PreviewWarning)
-            warnings.simplefilter("ignore", dg.BetaWarning)
-            return function(recipe)
-
-    return quiet
-
-
-def stage_asset(pipeline: Pipeline, name: str) -> Callable[[Recipe], dg.AssetsDefinition]:
-    """Make a recipe ``(Work) -> Outcome`` the asset of a stage; its docstring becomes the asset's description.
+def step_asset(name: str, *stages: Stage) -> dg.AssetsDefinition:
+    """The assets of stages that run in one step; any of them can be run alone.
 
     Args:
-        pipeline: the domain.
-        name: the stage.
+        name: of the step.
+        stages: upstream first, of one domain; an input of one may be another of them.
     """
-    spec = pipeline[name]
+    with warnings.catch_warnings():  # partitions of checks and backfill policies are young in Dagster: guarded by tests
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        warnings.simplefilter("ignore", dg.BetaWarning)
 
-    @_knowing_what_is_new
-    def decorate(recipe: Recipe) -> dg.AssetsDefinition:
-        checks = _check_specs(spec)
-
-        @dg.asset(
-            key=events.asset_key(spec),
-            deps=[dg.AssetKey.from_user_string(key) for key in spec.upstream_assets],
-            partitions_def=video_ids,
+        @dg.multi_asset(
+            name=name,
+            specs=[_asset_spec(stage) for stage in stages],
+            check_specs=[check for stage in stages for check in _check_specs(stage.spec)],
+            can_subset=True,
             backfill_policy=dg.BackfillPolicy.multi_run(VIDEOS_PER_BACKFILL_RUN),
-            check_specs=checks,
-            group_name=spec.group,
-            owners=[PIPELINE_OWNER],
-            kinds=set(spec.kinds),
-            code_version=spec.code_version,
-            description=inspect.getdoc(recipe),
-            metadata=_definition_metadata(spec),
             required_resource_keys=RESOURCES,
-            op_tags={"dagster/priority": str(spec.priority)},
-            dagster_type=NOTHING,
+            op_tags={"dagster/priority": str(max(stage.spec.priority for stage in stages))},
         )
-        def stage(context: dg.AssetExecutionContext) -> Iterator[Any]:
-            yield from StageRun(context, pipeline, spec, recipe).execute()
-            yield from events.muted_outputs(checks)
+        def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
+            yield from StepRun(context, stages).execute()
+            yield from events.muted_outputs(context)
 
-        return stage
+        return step
 
-    return decorate
+
+def _asset_spec(stage: Stage) -> dg.AssetSpec:
+    spec = stage.spec
+    return dg.AssetSpec(
+        events.asset_key(spec),
+        deps=[dg.AssetKey.from_user_string(key) for key in spec.upstream_assets],
+        partitions_def=video_ids,
+        group_name=spec.group,
+        owners=[PIPELINE_OWNER],
+        kinds=set(spec.kinds),
+        code_version=spec.code_version,
+        description=inspect.getdoc(stage.recipe),
+        metadata={} if spec.contract is None else {"dagster/column_schema": spec.contract.dagster_schema},
+        skippable=True,
+    )
 
 
 def _check_specs(spec: StageSpec) -> list[dg.AssetCheckSpec]:
@@ -83,7 +73,3 @@ def _check_specs(spec: StageSpec) -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(name, asset=events.asset_key(spec), partitions_def=video_ids, description=text)
         for name, text in texts.items()
     ]
-
-
-def _definition_metadata(spec: StageSpec) -> dict[str, Any]:
-    return {} if spec.contract is None else {"dagster/column_schema": spec.contract.dagster_schema}

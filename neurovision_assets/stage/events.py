@@ -85,11 +85,12 @@ def check_incomplete(spec: StageSpec, failure: FailureRecord, *, required: bool)
     )
 
 
-def muted_outputs(specs: list[dg.AssetCheckSpec]) -> Iterator[dg.Output[None]]:
+def muted_outputs(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
     """Let the steps behind this one start, without a claim about any partition."""
-    yield dg.Output(None, metadata=MUTE_OUTPUT_EVENT)
-    for check in specs:
-        yield dg.Output(None, output_name=check.get_python_identifier())
+    for key in context.selected_asset_keys:
+        yield dg.Output(None, output_name=key.to_python_identifier(), metadata=MUTE_OUTPUT_EVENT)
+    for check in context.selected_asset_check_keys:
+        yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")
 
 
 def _check(

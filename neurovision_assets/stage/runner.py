@@ -1,16 +1,13 @@
-"""One step of a run: the stage's recipe for every video of the step, one after another.
+"""One stage for one video in a run.
 
-Belongs here: reuse, retries, and what one video's failure stops: its own way, nobody else's. Does not belong here: what
-a recipe computes. The rules:
-
-* a video whose stage failed goes no further in this run where the stage is required, and on without it where optional;
-* a step ends with an error at once when no video is left to go on, else the last step of the run names the failed ones.
+Belongs here: reuse, retries, and how a failure is recorded. Does not belong here: what a recipe computes, and what one
+video's failure means for the others of the step (``step``).
 """
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,16 +25,16 @@ from neurovision_assets.stage.failures import (
     read_failure,
     write_failure,
 )
-from neurovision_assets.stage.pipeline import Pipeline
+from neurovision_assets.stage.recipe import Stage
 from neurovision_assets.stage.resolve import basis_now, check_models, models_of
-from neurovision_assets.stage.spec import StageSpec
-from neurovision_assets.stage.work import PREVIEW_PART, Outcome, Work
+from neurovision_assets.stage.sharing import Sharing
+from neurovision_assets.stage.work import PREVIEW_PART, Work
 from neurovision_assets.staleness import Basis, Staleness, is_young_enough, staleness
 from neurovision_assets.uploads.record import UploadRecord, load_record
 from resources.errors import PermanentFailure, TransientFailure
 from resources.inference.client import InferenceResource
 from resources.object_store import ObjectStore
-from resources.progress import ProgressBoard, StageProgress
+from resources.progress import ProgressSink, StageProgress
 
 TRANSIENT_ATTEMPTS = 3
 FIRST_PAUSE_S = 1.0
@@ -45,7 +42,20 @@ LONGEST_PAUSE_S = 20.0
 CALLER_RUN_ID_TAG = "neurovision/run_id"
 FORCE_TAG = "neurovision/force"
 
-Recipe = Callable[[Work[Any]], Outcome]
+Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a stage ended for a video.
+
+    Attributes:
+        events: what Dagster is told.
+        failure: why the video can go no further in this run; None where it can.
+    """
+
+    events: tuple[Event, ...]
+    failure: FailureRecord | None = None
 
 
 class UpstreamFailed(PermanentFailure):
@@ -72,50 +82,33 @@ class ContractBroken(PermanentFailure):
         self.violations = violations
 
 
-@dataclass
 class StageRun:
     """One stage in one Dagster run.
 
     Args:
         context: of the step.
-        pipeline: the domain.
-        spec: the stage.
-        recipe: its function.
+        stage: which one.
+        board: where progress goes.
+        sharing: what is read together with other stages of the step.
     """
 
-    context: dg.AssetExecutionContext
-    pipeline: Pipeline
-    spec: StageSpec
-    recipe: Recipe
-    failed: dict[str, FailureRecord] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        resources = self.context.resources
+    def __init__(self, context: dg.AssetExecutionContext, stage: Stage, board: ProgressSink, sharing: Sharing) -> None:
+        resources = context.resources
+        self.context = context
+        self.pipeline = stage.pipeline
+        self.spec = stage.spec
+        self.recipe = stage.recipe
+        self.board = board
+        self.sharing = sharing
         self.store: ObjectStore = resources.object_store
         self.inference: InferenceResource = resources.inference
-        self.board: ProgressBoard = resources.progress
         self.catalog: ProfileCatalog = resources.profiles
         self.reader = ArtifactReader(self.store)
-        self.dagster_run_id = self.context.run.run_id
-        self.run_id = self.context.run.tags.get(CALLER_RUN_ID_TAG, self.dagster_run_id)
+        self.dagster_run_id = context.run.run_id
+        self.run_id = context.run.tags.get(CALLER_RUN_ID_TAG, self.dagster_run_id)
 
-    def execute(self) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
-        """Every video of the step.
-
-        Raises:
-            dg.Failure: no video can go on, or this is the run's last step and some video failed on the way.
-        """
-        video_ids = list(self.context.partition_keys)
-        for video_id in video_ids:
-            yield from self._one(video_id)
-        if self.failed and (len(self.failed) == len(video_ids) or self._is_last_step()):
-            raise dg.Failure(
-                description="\n".join(failure.reason for failure in self.failed.values()),
-                metadata={video_id: failure.reason for video_id, failure in self.failed.items()},
-                allow_retries=False,
-            )
-
-    def _one(self, video_id: str) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    def of_video(self, video_id: str) -> Ended:
+        """The stage's result for one video, computed where it is not up to date; never raises for the video's fault."""
         progress = StageProgress(
             self.board,
             video_id,
@@ -129,17 +122,16 @@ class StageRun:
             profile = self.pipeline.resolve(self.catalog, upload.profile or self.catalog.default)
             if not profile.profile.is_enabled(self.spec.name):
                 self.context.log.info(f"{video_id}: {self.spec.asset} is off in profile {profile.profile.name}.")
-                return
+                return Ended(())
             required = profile.profile.is_required(self.spec.name)
             check_models(self.pipeline, profile, self.inference)
             record, reused = self._result(upload, profile, progress)
         except Exception as error:  # noqa: BLE001 - one video's fault, of whatever kind, must not stop another's
-            yield from self._tell_failure(error, video_id, progress, required=required)
-            return
+            return self._failed(error, video_id, progress, required=required)
         clear_failure(self.store, self.spec.asset, video_id)
-        yield events.materialization(self.spec, record, self.reader, self.context.instance, reused=reused)
-        yield from events.checks_passed(self.spec, video_id)
+        told = events.materialization(self.spec, record, self.reader, self.context.instance, reused=reused)
         progress(1.0, self.spec.progress.message.format(**record.counts))
+        return Ended((told, *events.checks_passed(self.spec, video_id)))
 
     def _result(
         self, upload: UploadRecord, profile: ResolvedProfile, progress: StageProgress
@@ -219,6 +211,7 @@ class StageRun:
                 draft=draft,
                 inference=self.inference,
                 progress=progress,
+                sharing=self.sharing,
                 inputs=inputs,
                 failures=failures,
                 scratch=scratch,
@@ -270,9 +263,7 @@ class StageRun:
             duration_ms=round((finished - started).total_seconds() * 1000),
         )
 
-    def _tell_failure(
-        self, error: Exception, video_id: str, progress: StageProgress, *, required: bool
-    ) -> Iterator[dg.AssetCheckEvaluation]:
+    def _failed(self, error: Exception, video_id: str, progress: StageProgress, *, required: bool) -> Ended:
         """Record a failure where the run's later steps, people and Dagster find it."""
         failure = failure_of(error, self.spec.asset, video_id, self.dagster_run_id)
         if isinstance(error, UpstreamFailed):
@@ -283,17 +274,11 @@ class StageRun:
         with _storage_may_refuse(self.context):
             write_failure(self.store, failure)
             progress.failed(failure.reason) if required else progress(1.0, failure.reason)
+        incomplete = events.check_incomplete(self.spec, failure, required=required)
         if isinstance(error, ContractBroken):
-            yield events.check_contract_broken(self.spec, video_id, error.violations)
-        if required:
-            self.failed[video_id] = failure
-        yield events.check_incomplete(self.spec, failure, required=required)
-
-    def _is_last_step(self) -> bool:
-        """Whether no step behind this one in this run could still tell of a failure."""
-        selected = self.context.job_def.asset_layer.executable_asset_keys
-        position = self.pipeline.stages.index(self.spec)
-        return not any(events.asset_key(later) in selected for later in self.pipeline.stages[position + 1 :])
+            broken = events.check_contract_broken(self.spec, video_id, error.violations)
+            return Ended((broken, incomplete), failure if required else None)
+        return Ended((incomplete,), failure if required else None)
 
     def _attempts(self) -> Retrying:
         return Retrying(

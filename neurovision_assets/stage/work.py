@@ -5,7 +5,7 @@ runs and what its failure means (``runner``).
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,6 +17,7 @@ from neurovision_assets.artifacts import MAIN_TABLE, ArtifactDraft, ArtifactRead
 from neurovision_assets.profiles import ResolvedProfile
 from neurovision_assets.provenance import Provenance
 from neurovision_assets.stage.failures import FailureRecord
+from neurovision_assets.stage.sharing import Sharing
 from neurovision_assets.stage.spec import StageSpec
 from neurovision_assets.tables import TableContract
 from neurovision_assets.uploads.record import UploadRecord
@@ -27,6 +28,7 @@ from resources.object_store import ObjectStore
 from resources.progress import StageProgress
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
+T = TypeVar("T")
 OtherConfigT = TypeVar("OtherConfigT", bound=BaseModel)
 PREVIEW_PART = "preview"
 
@@ -61,6 +63,7 @@ class Work(Generic[ConfigT]):
         draft: where parts are written.
         inference: models.
         progress: ``progress(fraction, message)``.
+        sharing: what stages that run side by side read together.
         inputs: records of the inputs that exist, by stage name.
         failures: failures of optional inputs in this run, by stage name.
         scratch: folder that is gone afterwards.
@@ -76,6 +79,7 @@ class Work(Generic[ConfigT]):
     draft: ArtifactDraft
     inference: InferenceResource
     progress: StageProgress
+    sharing: Sharing
     inputs: Mapping[str, ArtifactRecord]
     failures: Mapping[str, FailureRecord]
     scratch: Path
@@ -95,6 +99,10 @@ class Work(Generic[ConfigT]):
     def batches(self, stage: str, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         """An input's main table, a few rows at a time, verified."""
         return self.reader.batches(self.inputs[stage], MAIN_TABLE, columns, rows)
+
+    def together(self, key: str, make: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """What is costly to read: made once for all stages that run side by side and ask for the same key."""
+        return self.sharing.read(self.spec.name, key, make)
 
     def row_count(self, stage: str) -> int:
         """Rows of an input's main table as its stage counted them."""

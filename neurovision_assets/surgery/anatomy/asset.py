@@ -5,7 +5,7 @@ Belongs here: the recipe. Does not belong here: masks and their encoding (``mask
 
 from neurovision_assets.artifacts import MAIN_TABLE
 from neurovision_assets.schemas import ANATOMY as CONTRACT
-from neurovision_assets.stage.asset import stage_asset
+from neurovision_assets.stage.recipe import stage_recipe
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.surgery.anatomy.config import AnatomyConfig
 from neurovision_assets.surgery.anatomy.masks import anatomy_tables
@@ -13,7 +13,7 @@ from neurovision_assets.surgery.frames.asset import geometry_of, pictures_of
 from neurovision_assets.surgery.pipeline import ANATOMY, SURGERY
 
 
-@stage_asset(SURGERY, ANATOMY.name)
+@stage_recipe(SURGERY, ANATOMY.name)
 def anatomy(work: Work[AnatomyConfig]) -> Outcome:
     """Masks of eight classes of tissue in every picture, as COCO run lengths in frame and source pixels."""
     rows, seen = 0, set()

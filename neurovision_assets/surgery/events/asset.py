@@ -5,7 +5,7 @@ Belongs here: the recipe. Does not belong here: rules, thresholds (data) and sig
 
 from neurovision_assets.artifacts import MAIN_TABLE
 from neurovision_assets.schemas import EVENTS as CONTRACT
-from neurovision_assets.stage.asset import stage_asset
+from neurovision_assets.stage.recipe import stage_recipe
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.surgery.events.config import EventsConfig
 from neurovision_assets.surgery.events.familiarity import doubt_unfamiliar
@@ -22,7 +22,7 @@ from neurovision_assets.surgery.pipeline import ANATOMY, EVENTS, FEATURES, FRAME
 from neurovision_assets.surgery.previews import timeline_preview
 
 
-@stage_asset(SURGERY, EVENTS.name)
+@stage_recipe(SURGERY, EVENTS.name)
 def events(work: Work[EventsConfig]) -> Outcome:
     """Bleeding, smoke, clips, exchanges, idle time and unusual phases, each with its rule and its pictures."""
     rules, reference = load_rules(work.config.rules_path), load_reference(work.config.reference_path)

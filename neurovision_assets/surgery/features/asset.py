@@ -5,7 +5,7 @@ Belongs here: the recipe. Does not belong here: what a backbone must be like (``
 
 from neurovision_assets.artifacts import MAIN_TABLE
 from neurovision_assets.schemas import FEATURES as CONTRACT
-from neurovision_assets.stage.asset import stage_asset
+from neurovision_assets.stage.recipe import stage_recipe
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.surgery.features.compute import features_tables
 from neurovision_assets.surgery.features.config import FeaturesConfig
@@ -13,7 +13,7 @@ from neurovision_assets.surgery.frames.asset import pictures_of
 from neurovision_assets.surgery.pipeline import FEATURES, SURGERY
 
 
-@stage_asset(SURGERY, FEATURES.name)
+@stage_recipe(SURGERY, FEATURES.name)
 def features(work: Work[FeaturesConfig]) -> Outcome:
     """What the backbone sees in every picture, 2048 figures of unit length, and how unfamiliar the picture is."""
     rows = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from neurovision_assets.artifacts import MAIN_TABLE
 from neurovision_assets.schemas import FRAMES as CONTRACT
-from neurovision_assets.stage.asset import stage_asset
+from neurovision_assets.stage.recipe import stage_recipe
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.surgery.frames.config import FramesConfig
 from neurovision_assets.surgery.frames.encode import sample_to_batches
@@ -23,7 +23,7 @@ PICTURES_SHARE = 0.99
 """Progress that a stage has made when it has looked at every picture; the rest is writing."""
 
 
-@stage_asset(SURGERY, FRAMES.name)
+@stage_recipe(SURGERY, FRAMES.name)
 def frames(work: Work[FramesConfig]) -> Outcome:
     """Pictures at the profile's rate, upright, aspect kept, as JPEG with quality figures and true times."""
     batches = sample_to_batches(list(media_parts(work)), work.config, subject=work.video_id, on_progress=work.progress)
@@ -57,7 +57,11 @@ def pictures_of(work: Work[Any], *, reduction: int = 1) -> Iterator[PictureBatch
         reduction: divisor of the sides (1, 2, 4, 8).
     """
     total, done = work.row_count(FRAMES.name), 0
-    for batch in decode_frames(work.batches(FRAMES.name, list(FRAME_COLUMNS), BATCH_ROWS), reduction=reduction):
+    for batch in work.together(f"pictures at 1/{reduction}", lambda: _decoded(work, reduction)):
         yield batch
         done += len(batch.frame_index)
         work.progress(done / total * PICTURES_SHARE)
+
+
+def _decoded(work: Work[Any], reduction: int) -> Iterator[PictureBatch]:
+    return decode_frames(work.batches(FRAMES.name, list(FRAME_COLUMNS), BATCH_ROWS), reduction=reduction)

@@ -6,7 +6,7 @@ Belongs here: the recipe. Does not belong here: detection, tracking, uses (their
 from neurovision_assets.artifacts import MAIN_TABLE
 from neurovision_assets.schemas import DETECTIONS as CONTRACT
 from neurovision_assets.schemas import INSTRUMENT_USES
-from neurovision_assets.stage.asset import stage_asset
+from neurovision_assets.stage.recipe import stage_recipe
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.surgery.frames.asset import geometry_of, pictures_of
 from neurovision_assets.surgery.instruments.config import InstrumentsConfig
@@ -20,7 +20,7 @@ from neurovision_assets.surgery.timeline import frame_interval_ms
 USES_PART = "uses.parquet"
 
 
-@stage_asset(SURGERY, INSTRUMENTS.name)
+@stage_recipe(SURGERY, INSTRUMENTS.name)
 def instruments(work: Work[InstrumentsConfig]) -> Outcome:
     """Boxes of the seven Cholec80 instruments in frame and source pixels, tracks across frames, and uses."""
     times = work.table(FRAMES.name, columns=["frame_index", "timestamp_ms"])

@@ -6,7 +6,7 @@ Belongs here: the recipe. Does not belong here: the segmenter's call and the joi
 from neurovision_assets.artifacts import MAIN_TABLE
 from neurovision_assets.schemas import FEATURE_WIDTH, PHASE_SEGMENTS
 from neurovision_assets.schemas import PHASES as CONTRACT
-from neurovision_assets.stage.asset import stage_asset
+from neurovision_assets.stage.recipe import stage_recipe
 from neurovision_assets.stage.resolve import model_of
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.surgery.phases.config import PhasesConfig
@@ -18,7 +18,7 @@ from neurovision_assets.surgery.previews import timeline_preview
 SEGMENTS_PART = "segments.parquet"
 
 
-@stage_asset(SURGERY, PHASES.name)
+@stage_recipe(SURGERY, PHASES.name)
 def phases(work: Work[PhasesConfig]) -> Outcome:
     """Probability of every phase at every picture (MS-TCN over the whole sequence), and segments."""
     taxonomy = checked_taxonomy(work)

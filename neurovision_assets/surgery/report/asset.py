@@ -3,7 +3,7 @@
 Belongs here: the recipe. Does not belong here: what a report says (``build``) and how it looks (``html``, ``pdf``, …).
 """
 
-from neurovision_assets.stage.asset import stage_asset
+from neurovision_assets.stage.recipe import stage_recipe
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.surgery.pipeline import REPORT, SURGERY
 from neurovision_assets.surgery.previews import timeline_preview
@@ -24,7 +24,7 @@ from neurovision_assets.surgery.report.pictures import load_pictures
 from neurovision_assets.surgery.report.xlsx import render_xlsx
 
 
-@stage_asset(SURGERY, REPORT.name)
+@stage_recipe(SURGERY, REPORT.name)
 def report(work: Work[ReportConfig]) -> Outcome:
     """What a surgeon reads: HTML, PDF, JSON and Excel in English and Russian, every figure with its origin."""
     content = build_report(

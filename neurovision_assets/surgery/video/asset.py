@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from neurovision_assets.stage.asset import stage_asset
+from neurovision_assets.stage.recipe import stage_recipe
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.surgery.frames.config import FramesConfig
 from neurovision_assets.surgery.frames.decode import MediaPart
@@ -40,7 +40,7 @@ class RecordedPart(BaseModel):
     remuxed: RemuxResult
 
 
-@stage_asset(SURGERY, VIDEO.name)
+@stage_recipe(SURGERY, VIDEO.name)
 def video(work: Work[VideoConfig]) -> Outcome:
     """The uploaded recording, probed and copied without metadata tags; the pictures are bit-identical (NV-168)."""
     work.progress(0.0, "Загрузка видео...")

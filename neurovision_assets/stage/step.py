@@ -1,0 +1,100 @@
+"""One step of a run: one stage or several side by side, for every video of the step.
+
+Belongs here: which stages run, what they read together, and what one video's failure stops: its own way, nobody
+else's. Does not belong here: a single stage's result (``runner``). The rules:
+
+* videos go one after another; the stages of a video go side by side where none needs another's result;
+* a video whose stage failed goes no further in this run where the stage is required, and on without it where optional;
+* a step ends with an error at once when no video is left to go on, else the last step of the run names the failed ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+import dagster as dg
+
+from neurovision_assets.stage import events
+from neurovision_assets.stage.failures import FailureRecord
+from neurovision_assets.stage.recipe import Stage
+from neurovision_assets.stage.runner import Ended, Event, StageRun
+from neurovision_assets.stage.sharing import Sharing
+from neurovision_assets.stage.turns import ProgressInTurns
+
+
+class StepRun:
+    """The stages of one step in one Dagster run.
+
+    Args:
+        context: of the step; it says which assets and which partitions were selected.
+        stages: of the step, upstream first.
+    """
+
+    def __init__(self, context: dg.AssetExecutionContext, stages: Sequence[Stage]) -> None:
+        self._context = context
+        self._stages = [stage for stage in stages if events.asset_key(stage.spec) in context.selected_asset_keys]
+        self._board = context.resources.progress
+
+    def execute(self) -> Iterator[Event]:
+        """Every video of the step.
+
+        Raises:
+            dg.Failure: no video can go on, or this is the run's last step and some video failed on the way.
+        """
+        failed: dict[str, FailureRecord] = {}
+        video_ids = list(self._context.partition_keys)
+        for video_id in video_ids:
+            for ended in self._video(video_id):
+                yield from ended.events
+                if ended.failure is not None:
+                    failed.setdefault(video_id, ended.failure)
+        if failed and (len(failed) == len(video_ids) or self._is_last_step()):
+            raise dg.Failure(
+                description="\n".join(failure.reason for failure in failed.values()),
+                metadata={video_id: failure.reason for video_id, failure in failed.items()},
+                allow_retries=False,
+            )
+
+    def _video(self, video_id: str) -> Iterator[Ended]:
+        if len(self._stages) == 1:
+            yield StageRun(self._context, self._stages[0], self._board, Sharing()).of_video(video_id)
+            return
+        names = [stage.spec.name for stage in self._stages]
+        sharing = Sharing(stage.spec.name for stage in self._stages if not set(stage.spec.inputs) & set(names))
+        board = ProgressInTurns(self._board, names)
+        futures: dict[str, Future[Ended]] = {}
+        with ThreadPoolExecutor(len(self._stages), thread_name_prefix="stage") as pool:
+            try:
+                for stage in self._stages:
+                    upstream = [futures[name] for name in _reads(stage) if name in futures]
+                    run = StageRun(self._context, stage, board, sharing)
+                    futures[stage.spec.name] = pool.submit(_side_by_side, run, video_id, upstream, sharing, board)
+                for future in futures.values():
+                    yield future.result()
+            except BaseException:
+                sharing.stop()  # the run was cancelled: the pool waits for its threads
+                raise
+
+    def _is_last_step(self) -> bool:
+        """Whether no step behind this one in this run could still tell of a failure."""
+        selected = self._context.job_def.asset_layer.executable_asset_keys
+        pipeline = self._stages[-1].pipeline
+        position = pipeline.stages.index(self._stages[-1].spec)
+        return not any(events.asset_key(later) in selected for later in pipeline.stages[position + 1 :])
+
+
+def _side_by_side(
+    run: StageRun, video_id: str, upstream: list[Future[Ended]], sharing: Sharing, board: ProgressInTurns
+) -> Ended:
+    """A stage in its thread, behind those of the same step whose results it reads."""
+    wait(upstream)
+    try:
+        return run.of_video(video_id)
+    finally:
+        sharing.leave(run.spec.name)
+        board.ended(run.spec.name)
+
+
+def _reads(stage: Stage) -> tuple[str, ...]:
+    return (*stage.spec.inputs, *stage.spec.optional_inputs)
