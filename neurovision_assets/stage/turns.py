@@ -1,7 +1,7 @@
 """Progress of stages that work side by side, told as if they came one after another.
 
 Belongs here: whose turn it is. Does not belong here: where progress lies (``resources.progress``). NV-125…131 give
-every stage its share of the whole; a reader sees the earliest stage that has not ended, so that the figure only ever grows.
+every stage its share of the whole; a reader sees the earliest stage that has not ended: the figure only ever grows.
 """
 
 from __future__ import annotations
