@@ -1,7 +1,7 @@
 """The organs of a moment as layers, from back to front.
 
 Belongs here: outlines in the scene, what they are made of, how they deform. Does not belong here: light and
-colour (`tissue`), instruments, things that are not tissue (`props`).
+colour (`tissue`), blood, instruments, things that are not tissue (`props`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import numpy as np
 
 from simulator.body import Body, gallbladder_axis, gallbladder_outline
 from simulator.operation import OperationPlan
-from simulator.progress import State, bleedings, smoothstep
-from simulator.spans import EventSpan
+from simulator.progress import State, smoothstep
 from simulator.view import Point, Points, sway, xy
 from simulator.vocabulary import anatomy_id
 
@@ -62,7 +61,7 @@ def blob(centre: Point, radius: float, lumps: tuple[float, ...], unevenness: flo
 
 
 def splat(centre: Point, radius: float, lumps: tuple[float, ...]) -> Points:
-    """An outline of spilt blood: ragged, with three drips downwards."""
+    """A ragged outline with three tails downwards: torn connective tissue."""
     angles = np.linspace(0, 2 * np.pi, 56, endpoint=False)
     ragged = np.interp(angles, np.linspace(0, 2 * np.pi, 15), [*lumps[:14], lumps[0]])
     radii = radius * (0.8 + 0.28 * ragged)
@@ -102,7 +101,7 @@ WALL: Points = np.array([(-5.0, -5.0), (5.0, -5.0), (5.0, 4.0), (-5.0, 4.0)])
 
 
 def layers(plan: OperationPlan, body: Body, state: State, pull: Point, timestamp_ms: float) -> list[Layer]:
-    """Every piece of tissue at the moment, from back to front."""
+    """Every organ at the moment, from back to front."""
     axis = gallbladder_axis(body, state, pull)
     return [
         *_behind(body, timestamp_ms),
@@ -111,7 +110,6 @@ def layers(plan: OperationPlan, body: Body, state: State, pull: Point, timestamp
         *_gallbladder(body, state, axis),
         *_in_front(plan, body, state, timestamp_ms),
         *_adhesions(body, state, axis),
-        *_blood(plan, body, state, timestamp_ms),
     ]
 
 
@@ -142,14 +140,14 @@ def _bed(body: Body, state: State) -> Iterator[Layer]:
     reached = start + (end - start) * max(0.12, smoothstep(state.detached))
     axis = curve(start + (end - start) * 0.04, reached, 0.05)
     outline = smooth(gallbladder_outline(body, axis, 0.86)[::2], 2)
-    yield Layer("bed", anatomy_id("liver"), outline, 0.06, -0.04, 0.95, gloss=1.6 - state.cleaned)
+    yield Layer("bed", anatomy_id("liver"), outline, 0.06, -0.04, 0.95, gloss=1.0 - 0.5 * state.cleaned)
 
 
 def _pedicle(body: Body, state: State, axis: Points) -> Iterator[Layer]:
     """Vein, artery and cystic duct below the neck, with the web of connective tissue that hides them first."""
     neck, hilum = np.array(body.neck), np.array(body.hilum)
-    vein = curve(hilum + xy(-0.75, -0.02), hilum + xy(0.45, 0.06), -0.10)
-    yield Layer("vein", anatomy_id("hepatic-vessels"), smooth(tube(vein, 0.11), 2), 0.05, 0.04, 0.85)
+    vein = curve(hilum + xy(-1.00, 0.34), hilum + xy(0.55, 0.12), 0.15, 13)
+    yield Layer("vein", anatomy_id("hepatic-vessels"), smooth(tube(vein, 0.09), 2), 0.06, 0.035, 0.80)
     for material, label, start, end, width, bend in (
         ("artery", "hepatic-vessels", axis[0] + xy(-0.07, 0.02), hilum + xy(-0.30, -0.02), 0.040, -0.10),
         ("duct", "connective-tissue", axis[0], hilum, 0.074, 0.10),
@@ -177,7 +175,7 @@ def _gallbladder(body: Body, state: State, axis: Points) -> Iterator[Layer]:
     outline = gallbladder_outline(body, axis)
     mean = axis.mean(axis=0) - (np.array(body.neck) + body.fundus) / 2
     moved = (float(mean[0]), float(mean[1]))
-    yield Layer("gallbladder", anatomy_id("gallbladder"), smooth(outline, 1), 0.20, 0.20, 1.06, moved, gloss=1.3)
+    yield Layer("gallbladder", anatomy_id("gallbladder"), smooth(outline, 1), 0.20, 0.20, 1.06, moved, gloss=1.1)
 
 
 def _in_front(plan: OperationPlan, body: Body, state: State, timestamp_ms: float) -> Iterator[Layer]:
@@ -211,32 +209,3 @@ def _adhesions(body: Body, state: State, axis: Points) -> Iterator[Layer]:
         right, left_side = [top + side, waist + 0.3 * side, foot + side], [foot - side, waist - 0.3 * side, top - side]
         outline = np.array([*right, *left_side])
         yield Layer("connective", anatomy_id("connective-tissue"), smooth(outline, 2), 0.05, 0.04, 1.05, gloss=1.3)
-
-
-def bleeding_site(plan: OperationPlan, body: Body, number: int, event: EventSpan) -> Point:
-    """Where a bleeding springs from: near the work of its phase."""
-    rng = np.random.default_rng([plan.seed, 310, number])
-    neck, fundus, hilum = np.array(body.neck), np.array(body.fundus), np.array(body.hilum)
-    phase = plan.phase_at(event.start_ms).phase
-    along = {"gallbladder-dissection": fundus - neck, "adhesiolysis": np.array([-0.6, 0.3])}.get(phase, hilum - neck)
-    site: Point = neck + along * rng.uniform(0.25, 0.7) + rng.uniform(-0.06, 0.06, 2)
-    return site
-
-
-def blood_amount(event: EventSpan, cleaned: float, timestamp_ms: float) -> float:
-    """How much blood lies at a site, 0..1: fills while it bleeds, a dark rest stays until the field is cleaned."""
-    filling = smoothstep((timestamp_ms - event.start_ms) / min(4000.0, 0.6 * event.duration_ms))
-    drained = smoothstep((timestamp_ms - event.end_ms) / 5000.0)
-    return filling * (1.0 - 0.85 * drained) * (1.0 - 0.9 * cleaned)
-
-
-def _blood(plan: OperationPlan, body: Body, state: State, timestamp_ms: float) -> Iterator[Layer]:
-    for number, event in bleedings(plan, timestamp_ms):
-        amount = blood_amount(event, state.cleaned, timestamp_ms)
-        if amount < 0.06:
-            continue
-        site = bleeding_site(plan, body, number, event)
-        lumps = body.lumps[number % 20 :]
-        beat = 1.0 + (0.06 * np.sin(2 * np.pi * timestamp_ms / 850.0) if event.covers(timestamp_ms) else 0.0)
-        pool = splat(site + xy(0.02, 0.05 * amount), 0.19 * amount * beat + 0.02, lumps)
-        yield Layer("blood", anatomy_id("blood"), pool, 0.05, 0.035, 0.70 + 0.40 * amount, gloss=2.0)

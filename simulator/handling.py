@@ -29,18 +29,24 @@ PORT_DISTANCE = 2.3
 """Distance of the entry from the picture's centre, in half picture heights: outside of every view."""
 SHAFT_RADIUS = 0.062
 """Of a usual instrument at zoom 1, in scene units."""
+WIDENING = (0.5, 1.7)
+"""By how much a shaft is wider at its entry than at its tip, least and most: how steeply it comes from the camera."""
 PULL: Point = np.array([-0.10, -0.13])
 
 
 @dataclass(frozen=True)
 class Hand:
-    """An instrument in the picture: tip and entry in pixels, radius in pixels at the tip, jaws' opening in rad."""
+    """An instrument in the picture: tip and entry in pixels, radius in pixels at the tip, jaws' opening in rad.
+
+    `widening` is how much wider its shaft is at the entry than at the tip: it comes towards the camera.
+    """
 
     span: InstrumentSpan
     tip_px: Point
     entry_px: Point
     radius_px: float
     opening: float
+    widening: float
 
 
 def presence(span: InstrumentSpan, timestamp_ms: float) -> float:
@@ -73,7 +79,8 @@ def hands(
         target = camera.to_px(place[None])[0]
         tip = entry + (target - entry) * presence(span, timestamp_ms)
         radius = SHAFT_RADIUS * (0.55 + 0.45 * camera.scale / (height / 2)) * height / 2
-        found.append(Hand(span, tip, entry, radius, _opening(plan, span, timestamp_ms, surgeon)))
+        widening = float(np.random.default_rng([plan.seed, 411, span.slot]).uniform(*WIDENING))
+        found.append(Hand(span, tip, entry, radius, _opening(plan, span, timestamp_ms, surgeon), widening))
     return found
 
 

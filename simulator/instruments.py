@@ -18,6 +18,10 @@ SHAFT_END = -60.0
 WRIST = -7.0
 """From here forward the shaft belongs to the tip: what a box of the instrument goes around."""
 
+SHAFT_STEPS = (SHAFT_END, -30.0, -23.0, -17.0, -12.0, WRIST)
+SHAFT_LIGHT = (1.40, 1.32, 1.24, 1.16, 1.08)
+"""The shaft gets brighter from step to step towards the camera, where the light stands."""
+
 Colour = tuple[int, int, int]
 STEEL: Colour = (186, 188, 192)
 DARK_STEEL: Colour = (112, 114, 120)
@@ -48,7 +52,17 @@ def rod(start: float, end: float, radius: float, colour: Colour, *, tip: bool = 
 
 def shaft(radius: float, colour: Colour, end: float) -> list[Part]:
     """The long shaft, its last stretch before `end` belonging to the tip."""
-    return [rod(SHAFT_END, WRIST, radius, colour, tip=False), rod(WRIST, end, radius, colour)]
+    lit = [
+        rod(start, stop, radius, brighter(colour, light), tip=False)
+        for start, stop, light in zip(SHAFT_STEPS, SHAFT_STEPS[1:], SHAFT_LIGHT, strict=False)
+    ]
+    return [*lit, rod(WRIST, end, radius, colour)]
+
+
+def brighter(colour: Colour, light: float) -> Colour:
+    """The colour in stronger light, white at most."""
+    red, green, blue = (min(255, int(light * value)) for value in colour)
+    return red, green, blue
 
 
 def turned(corners: list[tuple[float, float]], angle: float, pivot: float) -> Points:

@@ -12,13 +12,11 @@ import cv2
 import numpy as np
 
 from simulator.handling import Hand
-from simulator.instruments import SHAPES, Colour, Part
+from simulator.instruments import SHAPES, Colour
 from simulator.view import SUBPIXEL_BITS, Labels, Picture, Points, fixed_point, xy
 
 ROD_PROFILE = (0.26, 0.42, 0.62, 0.84, 1.16, 0.98, 0.76, 0.56, 0.40, 0.26)
 """Brightness across a rod lit from beside the optics."""
-WIDENING = 0.55
-"""How much wider a shaft is at its entry than at its tip: it comes towards the camera."""
 SHORTEST_VISIBLE_SHARE = 0.0006
 """A tip is in the picture when it covers at least this share of it (about 180 pixels of 640x480)."""
 
@@ -76,7 +74,7 @@ def to_picture(points: Points, hand: Hand) -> Points:
     length = float(np.linalg.norm(axis)) + 1e-6
     along = axis / length
     across = np.array([-along[1], along[0]])
-    wide = 1.0 + WIDENING * np.clip(-points[:, :1] * hand.radius_px / length, 0, 1.3)
+    wide = 1.0 + hand.widening * np.clip(-points[:, :1] * hand.radius_px / length, 0, 1.3)
     moved: Points = hand.tip_px + hand.radius_px * (points[:, :1] * along + points[:, 1:] * wide * across)
     return moved
 
@@ -84,9 +82,19 @@ def to_picture(points: Points, hand: Hand) -> Points:
 def draw(picture: Picture, layout: Layout, hand: Hand) -> None:
     """Draw one instrument into the picture and the layout."""
     number = layout.add(hand.span.instrument, hand.span.track)
-    for part in SHAPES[hand.span.instrument](hand.opening):
-        _draw_part(picture, part, hand)
-        layout.cover(to_picture(part.outline, hand), number if part.tip else 0)
+    parts = SHAPES[hand.span.instrument](hand.opening)
+    for part, outline in zip(parts, _placed([part.outline for part in parts], hand), strict=True):
+        if part.round:
+            _draw_rod(picture, outline, part.colour)
+        else:
+            _draw_face(picture, outline, part.colour)
+        layout.cover(outline, number if part.tip else 0)
+
+
+def _placed(outlines: list[Points], hand: Hand) -> list[Points]:
+    """Outlines [n,2] of an instrument's own measure in pixels."""
+    ends = np.cumsum([len(outline) for outline in outlines])[:-1]
+    return np.split(to_picture(np.concatenate(outlines), hand), ends)
 
 
 def shadow(hand: Hand) -> Points:
@@ -96,19 +104,24 @@ def shadow(hand: Hand) -> Points:
     return to_picture(corners, hand) + xy(0.8 * hand.radius_px, 1.6 * hand.radius_px)
 
 
-def _draw_part(picture: Picture, part: Part, hand: Hand) -> None:
-    if not part.round:
-        outline = to_picture(part.outline, hand)
-        fill(picture, outline, part.colour)
-        edge = tuple(int(0.55 * value) for value in part.colour)
-        cv2.polylines(picture, [fixed_point(outline)], True, edge, 1, cv2.LINE_AA, SUBPIXEL_BITS)
-        return
-    (start, low), (end, _), (_, high), _ = part.outline
-    steps = np.linspace(low, high, len(ROD_PROFILE) + 1)
-    for light, near, far in zip(ROD_PROFILE, steps, steps[1:], strict=False):
-        band = np.array([(start, near), (end, near), (end, far), (start, far)])
-        shaded = tuple(int(min(255, light * value)) for value in part.colour)
-        fill(picture, to_picture(band, hand), (shaded[0], shaded[1], shaded[2]))
+def _draw_face(picture: Picture, outline: Points, colour: Colour) -> None:
+    """A flat piece with a darker edge."""
+    corners = fixed_point(outline)
+    cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA, SUBPIXEL_BITS)
+    edge = tuple(int(0.55 * value) for value in colour)
+    cv2.polylines(picture, [corners], True, edge, 1, cv2.LINE_AA, SUBPIXEL_BITS)
+
+
+def _draw_rod(picture: Picture, corners: Points, colour: Colour) -> None:
+    """A rod between its four corners, in bands of light along it."""
+    start_low, end_low, end_high, start_high = corners
+    across = np.linspace(0.0, 1.0, len(ROD_PROFILE) + 1)[:, None]
+    at_start = fixed_point(start_low + across * (start_high - start_low))
+    at_end = fixed_point(end_low + across * (end_high - end_low))
+    bands = np.stack([at_start[:-1], at_end[:-1], at_end[1:], at_start[1:]], axis=1)
+    for light, band in zip(ROD_PROFILE, bands, strict=True):
+        shaded = tuple(int(min(255, light * value)) for value in colour)
+        cv2.fillPoly(picture, [band], shaded, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def fill(picture: Picture, outline: Points, colour: Colour) -> None:

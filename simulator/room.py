@@ -1,7 +1,7 @@
 """What the endoscope sees outside of the body: the operating room, bright and out of focus.
 
-Belongs here: drawing of the room, drapes, lamp and people-like shapes (no real faces). Does not belong here: when
-the endoscope is outside (`happenings`).
+Belongs here: drawing of the room, drapes, lamp and people-like shapes; a caller may hang real faces on them. Does not
+belong here: when the endoscope is outside (`happenings`), any face of our own.
 """
 
 from __future__ import annotations
@@ -10,10 +10,16 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.view import Picture, bytes_of, sway
 
+Box = tuple[int, int, int, int]
+"""x_min, y_min, x_max, y_max; maxima are excluded."""
+
 CANVAS = (800, 600)
+OUT_OF_FOCUS_PX, WITH_FACES_PX = 2.6, 1.0
+"""Blur at 480 lines: an endoscope is focused for a few centimetres; with faces that a test looks for, less of it."""
 GREENS = ((70, 130, 120), (60, 110, 150), (84, 140, 100), (70, 120, 165))
 SKIN = ((222, 178, 150), (190, 140, 108), (140, 96, 70), (236, 196, 172))
 
@@ -37,8 +43,8 @@ def _background(seed: int) -> Picture:
     return room
 
 
-def _person(room: Picture, rng: np.random.Generator, x: float, y: float, size: float) -> None:
-    """Gown, head, cap and mask."""
+def _person(room: Picture, rng: np.random.Generator, x: float, y: float, size: float, face: Picture | None) -> None:
+    """Gown, head, cap and mask; with a face the head is that face, bare."""
     gown = tuple(int(v) for v in np.array(GREENS[int(rng.integers(4))]) + rng.uniform(-10, 10))
     skin = SKIN[int(rng.integers(4))]
     pieces = (
@@ -50,19 +56,59 @@ def _person(room: Picture, rng: np.random.Generator, x: float, y: float, size: f
     for down, (across, high), (start, end), colour in pieces:
         centre, axes = (int(x), int(y + down * size)), (int(across * size), int(high * size))
         cv2.ellipse(room, centre, axes, 0, start, end, colour, -1, cv2.LINE_AA)
+    if face is not None:
+        _hang(room, face, _head(x, y, size))
+        return
     for side in (-1, 1):
         eye = (int(x + 0.28 * side * size), int(y + 0.05 * size))
         cv2.circle(room, eye, max(2, int(0.09 * size)), (40, 34, 34), -1, cv2.LINE_AA)
 
 
-def room(seed: int, timestamp_ms: float, width: int, height: int) -> Picture:
-    """The room as the hand-held endoscope sees it at a moment, uint8 [height,width,3]."""
+def _head(x: float, y: float, size: float) -> Box:
+    """The box around a head with its cap, in pixels of the canvas."""
+    return int(x - 0.8 * size), int(y - 1.05 * size), int(x + 0.8 * size), int(y + 0.95 * size)
+
+
+def _hang(room: Picture, face: Picture, head: Box) -> None:
+    """The face [h,w,3] into the ellipse of a head, as large as it gets there without being stretched."""
+    left, top, right, bottom = head
+    across, high = right - left, bottom - top
+    scale = max(across / face.shape[1], high / face.shape[0])
+    large = cv2.resize(face, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    y, x = (large.shape[0] - high) // 2, (large.shape[1] - across) // 2
+    inside = np.zeros((high, across), np.uint8)
+    cv2.ellipse(inside, (across // 2, high // 2), (across // 2, high // 2), 0, 0, 360, 255, -1)
+    seen = (slice(max(0, top), bottom), slice(max(0, left), right))
+    cut = (slice(max(0, -top), high), slice(max(0, -left), across))
+    height, width = room[seen].shape[:2]
+    cut = (slice(cut[0].start, cut[0].start + height), slice(cut[1].start, cut[1].start + width))
+    cv2.copyTo(large[y : y + high, x : x + across][cut], inside[cut], room[seen])
+
+
+def room(
+    seed: int, timestamp_ms: float, width: int, height: int, faces: tuple[Picture, ...] = ()
+) -> tuple[Picture, tuple[Box, ...]]:
+    """The room as the hand-held endoscope sees it at a moment.
+
+    Args:
+        seed: of the operation.
+        timestamp_ms: when.
+        width: of the picture.
+        height: of the picture.
+        faces: uint8 [h,w,3] each, RGB, hung on the people in turn; without any, people wear drawn caps and masks.
+
+    Returns:
+        The picture uint8 [height,width,3], and the boxes in pixels around the heads that are in it.
+    """
     canvas = _background(seed).copy()
     rng = np.random.default_rng([seed, 601])
+    heads = []
     for number in range(int(rng.integers(2, 4))):
         dx, dy = sway(seed, 610 + number, timestamp_ms, 5.0)
-        x = (number + rng.uniform(0.3, 0.8)) * CANVAS[0] / 3
-        _person(canvas, rng, x + 18 * dx, rng.uniform(190, 290) + 10 * dy, rng.uniform(52, 78))
+        x = (number + rng.uniform(0.3, 0.8)) * CANVAS[0] / 3 + 18 * dx
+        y, size = rng.uniform(190, 290) + 10 * dy, rng.uniform(52, 78)
+        _person(canvas, rng, x, y, size, faces[number % len(faces)] if faces else None)
+        heads.append(_head(x, y, size))
     drape = tuple(int(v) for v in rng.uniform((40, 90, 110), (80, 140, 170)))
     cv2.rectangle(canvas, (0, 490), CANVAS, drape, -1)
     cv2.ellipse(canvas, (CANVAS[0] // 2, 520), (520, 60), 0, 0, 360, drape, -1, cv2.LINE_AA)
@@ -71,4 +117,16 @@ def room(seed: int, timestamp_ms: float, width: int, height: int) -> Picture:
     matrix = np.asarray(cv2.getRotationMatrix2D((CANVAS[0] / 2, CANVAS[1] / 2), 14 * roll, scale), np.float64)
     matrix[:, 2] += (width / 2 - CANVAS[0] / 2 + 70 * dx * scale, height / 2 - CANVAS[1] / 2 + 40 * dy * scale)
     seen = cv2.warpAffine(canvas, matrix, (width, height), None, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
-    return bytes_of(cv2.GaussianBlur(seen, (0, 0), 2.6 * height / 480))
+    softness = WITH_FACES_PX if faces else OUT_OF_FOCUS_PX
+    boxes = (_seen(head, matrix, width, height) for head in heads)
+    soft = cv2.GaussianBlur(seen, (0, 0), softness * height / 480)
+    return bytes_of(soft), tuple(box for box in boxes if box is not None)
+
+
+def _seen(head: Box, matrix: NDArray[np.float64], width: int, height: int) -> Box | None:
+    """A head's box in the picture after the canvas was moved by the 2x3 matrix, None when it is out of it."""
+    left, top, right, bottom = head
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)]) @ matrix[:, :2].T + matrix[:, 2]
+    (x_min, y_min), (x_max, y_max) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
+    box = max(0, int(x_min)), max(0, int(y_min)), min(width, int(x_max)), min(height, int(y_max))
+    return box if box[0] < box[2] and box[1] < box[3] else None

@@ -20,21 +20,21 @@ TILE_UNITS = 2.0
 
 MATERIALS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
     "wall": ((146, 84, 88), (190, 126, 120)),
-    "liver": ((84, 32, 28), (138, 64, 52)),
-    "bed": ((66, 20, 14), (148, 78, 48)),
-    "gallbladder": ((122, 108, 120), (174, 152, 152)),
+    "liver": ((90, 46, 44), (140, 78, 73)),
+    "bed": ((52, 18, 16), (138, 70, 56)),
+    "gallbladder": ((118, 108, 122), (174, 154, 158)),
     "fat": ((186, 126, 44), (240, 204, 118)),
     "gut": ((198, 106, 100), (236, 158, 146)),
     "connective": ((150, 58, 50), (220, 160, 130)),
     "duct": ((176, 130, 98), (220, 184, 148)),
     "artery": ((150, 44, 40), (198, 90, 78)),
     "ligament": ((200, 154, 122), (230, 200, 168)),
-    "vein": ((92, 48, 74), (134, 80, 100)),
+    "vein": ((96, 42, 54), (136, 76, 86)),
     "blood": ((92, 2, 6), (150, 12, 14)),
 }
 """Dark and light colour (RGB) of each material, after pictures of real operations."""
 
-PATIENT_TINTS = {"gallbladder": 14.0, "liver": 9.0, "fat": 6.0, "gut": 8.0, "wall": 9.0}
+PATIENT_TINTS = {"gallbladder": 14.0, "liver": 6.5, "fat": 6.0, "gut": 8.0, "wall": 9.0}
 """How much the colour of an organ differs between patients: standard deviation in grey levels, others 5."""
 
 
@@ -104,6 +104,10 @@ def _tile(name: str, rng: np.random.Generator) -> NDArray[np.uint8]:
     if vessels is not None:
         red = np.array((128, 34, 40), np.float32) if name != "wall" else np.array((104, 44, 66), np.float32)
         colour += (red - colour) * vessels[..., None] * 0.75
+    spots = _spots(name, rng)
+    if spots is not None:
+        veil, over = spots
+        colour += (np.array(over, np.float32) - colour) * veil[..., None]
     return np.dstack([np.clip(colour, 0, 255), relief * 255]).astype(np.uint8)
 
 
@@ -113,8 +117,8 @@ def _tone_and_relief(name: str, rng: np.random.Generator) -> tuple[Field, Field]
         pillows = bent(rng, 0.55 * lobules(rng, 70) + 0.45 * lobules(rng, 420), 16.0)
         return np.clip(0.75 * pillows + 0.35 * noise(rng, 6), 0, 1), pillows
     if name == "liver":
-        grain = noise(rng, 90, 2)
-        return 0.6 * noise(rng, 3, 5) + 0.4 * grain, 0.10 * grain + 0.6 * noise(rng, 6)
+        grain, broad, dents = noise(rng, 90, 2), noise(rng, 3, 5), noise(rng, 6)
+        return 0.7 * broad + 0.2 * grain, 0.06 * grain + 0.6 * dents
     if name == "connective":
         fibres = bent(rng, noise(rng, 40, 3, stretch=6.0), 34.0)
         return 0.6 * fibres + 0.4 * noise(rng, 7), fibres
@@ -128,9 +132,21 @@ def _tone_and_relief(name: str, rng: np.random.Generator) -> tuple[Field, Field]
     return soft, 0.4 * soft + 0.15 * noise(rng, 50, 2)
 
 
+def _spots(name: str, rng: np.random.Generator) -> tuple[Field, tuple[int, int, int]] | None:
+    """What lies on a tissue in patches, opacity [512,512] and colour: pale capsule of the liver, char on its bed."""
+    if name == "liver":
+        streaks = bent(rng, noise(rng, 26, 3, stretch=5.0), 60.0)
+        return floats_of(0.45 * np.clip(3.0 * streaks - 2.3, 0, 1) * noise(rng, 4, 2)), (186, 150, 146)
+    if name == "bed":
+        return floats_of(0.8 * np.clip(3.0 * noise(rng, 9, 4) - 1.9, 0, 1)), (36, 26, 24)
+    return None
+
+
 def _vessels(name: str, rng: np.random.Generator) -> Field | None:
     if name == "gallbladder":
-        return capillaries(rng, 16, 26, 3)
+        return floats_of(
+            np.maximum(0.8 * capillaries(rng, 12, 26, 3), np.minimum(1.6 * capillaries(rng, 60, 22, 1), 0.8))
+        )
     if name == "wall":
         return capillaries(rng, 7, 34, 3)
     if name in ("gut", "fat"):

@@ -24,7 +24,11 @@ FINEST_HEIGHT = 576
 """Tissue of larger pictures is painted at this height and enlarged; its class ids are drawn at full size."""
 LIGHT_HEIGHT = 1.5
 """Distance of optics and light from the scene, in half picture heights."""
-AMBIENT, DIFFUSE, SHINE, SHARPNESS = 0.26, 0.92, 185.0, 56
+AMBIENT, DIFFUSE, SHINE, SHARPNESS = 0.24, 0.94, 480.0, 96
+DULL = 0.38
+"""Share of the strongest highlight below which a wet surface shows none: highlights are small, sharp and white."""
+UNIT_SHADE = 128
+"""Full light in bytes; twice as much is the most a surface gets."""
 RELIEF_UNITS = 0.035
 """Height of the tiles' own relief, in scene units."""
 
@@ -48,46 +52,41 @@ def paint(
             camera, scale=camera.scale * share, centre_px=(share * camera.centre_px[0], share * camera.centre_px[1])
         )
         enlarged, _ = paint(layers, tiles, nearer, hospital, [share * shadow for shadow in shadows], small)
-        return bytes_of(cv2.resize(enlarged, size)), _classes(layers, _owners(layers, camera, size))
+        return bytes_of(cv2.resize(enlarged, size)), _drawn(layers, [layer.label for layer in layers], camera, size)
     outlines = [camera.to_px(layer.outline) for layer in layers]
-    owner = _owners(layers, camera, size)
-    surface = _surface(layers, tiles, camera, owner)
-    shade, shine = _light(layers, outlines, owner, surface[..., 3], camera, hospital, shadows)
-    colour = cv2.multiply(surface[..., :3], cv2.merge([shade] * 3), dtype=cv2.CV_8U)
+    surface = _surface(layers, tiles, camera, size)
+    shade, shine = _light(layers, outlines, surface[..., 3], camera, hospital, shadows)
+    colour = cv2.multiply(surface[..., :3], cv2.merge([shade] * 3), scale=1 / UNIT_SHADE)
     picture = cv2.add(colour, cv2.merge([shine] * 3))
-    return bytes_of(picture), _classes(layers, owner)
+    return bytes_of(picture), _drawn(layers, [layer.label for layer in layers], camera, size)
 
 
-def _owners(layers: list[Layer], camera: Camera, size: tuple[int, int]) -> Labels:
-    """Which layer is foremost at each pixel [h,w]: its place in the list plus one."""
-    owner = np.zeros((size[1], size[0]), np.uint8)
-    for number, layer in enumerate(layers, start=1):
-        cv2.fillPoly(owner, [fixed_point(camera.to_px(layer.outline))], number, cv2.LINE_8, SUBPIXEL_BITS)
-    return owner
-
-
-def _classes(layers: list[Layer], owner: Labels) -> Labels:
-    """Class ids [h,w] from the foremost layers."""
-    table = np.zeros(256, np.uint8)
-    table[1 : len(layers) + 1] = [layer.label for layer in layers]
-    return bytes_of(cv2.LUT(owner, table))
+def _drawn(layers: list[Layer], values: list[int], camera: Camera, size: tuple[int, int]) -> Labels:
+    """The value of the foremost layer at each pixel [h,w], one value a layer; 0 where there is none."""
+    drawn = np.zeros((size[1], size[0]), np.uint8)
+    for layer, value in zip(layers, values, strict=True):
+        cv2.fillPoly(drawn, [fixed_point(camera.to_px(layer.outline))], value, cv2.LINE_8, SUBPIXEL_BITS)
+    return drawn
 
 
 def _surface(
-    layers: list[Layer], tiles: dict[str, NDArray[np.uint8]], camera: Camera, owner: Labels
+    layers: list[Layer], tiles: dict[str, NDArray[np.uint8]], camera: Camera, size: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Colour and relief [h,w,4] of the foremost layer at each pixel."""
-    surface = np.zeros((*owner.shape, 4), np.uint8)
+    """Colour and relief [h,w,4] of the foremost layer at each pixel, one warp for what moves as one."""
+    surface = np.zeros((size[1], size[0], 4), np.uint8)
     units_per_texel = TILE_UNITS / TILE_PX
-    for number, layer in enumerate(layers):
-        mask = cv2.inRange(owner, number + 1, number + 1)
+    alike: dict[tuple[str, tuple[float, float]], int] = {}
+    numbers = [alike.setdefault((layer.material, layer.moved), len(alike) + 1) for layer in layers]
+    drawn = _drawn(layers, numbers, camera, size)
+    for (material, moved), number in alike.items():
+        mask = cv2.inRange(drawn, number, number)
         x, y, w, h = cv2.boundingRect(mask)
         if w == 0:
             continue
         texel_to_px = camera.matrix()
-        texel_to_px[:, 2] += texel_to_px[:, :2] @ (np.array(layer.moved) - (TILE_UNITS / 2, TILE_UNITS / 2)) - (x, y)
+        texel_to_px[:, 2] += texel_to_px[:, :2] @ (np.array(moved) - (TILE_UNITS / 2, TILE_UNITS / 2)) - (x, y)
         texel_to_px[:, :2] *= units_per_texel
-        warped = cv2.warpAffine(tiles[layer.material], texel_to_px, (w, h), None, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
+        warped = cv2.warpAffine(tiles[material], texel_to_px, (w, h), None, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
         cv2.copyTo(warped, mask[y : y + h, x : x + w], surface[y : y + h, x : x + w])
     return surface
 
@@ -95,14 +94,13 @@ def _surface(
 def _light(
     layers: list[Layer],
     outlines: list[Points],
-    owner: Labels,
     relief: Labels,
     camera: Camera,
     hospital: Hospital,
     shadows: list[Points],
-) -> tuple[Field, Labels]:
-    """Diffuse light (a factor) and highlights (grey levels to add), both [h,w]."""
-    height, width = owner.shape
+) -> tuple[Labels, Labels]:
+    """Diffuse light (`UNIT_SHADE` leaves the colour as it is) and highlights (grey levels to add), both [h,w]."""
+    height, width = relief.shape
     small = (-(-width // COARSE), -(-height // COARSE))
     form, brightness, gloss = _form(layers, outlines, camera, small)
     grain = cv2.resize(relief, small, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -117,9 +115,10 @@ def _light(
     occlusion = _occlusion(outlines, shadows, small)
     shade = (AMBIENT + DIFFUSE * diffuse) * falloff * brightness * occlusion
     shine = cv2.pow(mirrored, SHARPNESS) * gloss * occlusion * SHINE
-    shine = np.clip(shine - 0.2 * SHINE, 0, 255).astype(np.uint8)
+    shine = np.clip(shine - DULL * SHINE, 0, 255).astype(np.uint8)
+    shade = np.clip(shade * UNIT_SHADE, 0, 255).astype(np.uint8)
     full = (width, height)
-    return floats_of(cv2.resize(shade, full)), bytes_of(cv2.resize(shine, full))
+    return bytes_of(cv2.resize(shade, full)), bytes_of(cv2.resize(shine, full))
 
 
 def _form(
@@ -128,8 +127,13 @@ def _form(
     """Height in scene units, brightness and gloss [h,w] at the coarse size: each layer a dome on what it covers."""
     form, brightness, gloss = (np.zeros((small[1], small[0]), np.float32) for _ in range(3))
     for layer, outline in zip(layers, outlines, strict=True):
+        corners = fixed_point(outline / COARSE)
+        cv2.fillPoly(brightness, [corners], layer.brightness, cv2.LINE_8, SUBPIXEL_BITS)
+        cv2.fillPoly(gloss, [corners], layer.gloss, cv2.LINE_8, SUBPIXEL_BITS)
+        if layer.bulge == 0.0:
+            continue
         mask = np.zeros((small[1], small[0]), np.uint8)
-        cv2.fillPoly(mask, [fixed_point(outline / COARSE)], 1, cv2.LINE_8, SUBPIXEL_BITS)
+        cv2.fillPoly(mask, [corners], 1, cv2.LINE_8, SUBPIXEL_BITS)
         x, y, w, h = cv2.boundingRect(mask)
         if w == 0:
             continue
@@ -141,9 +145,7 @@ def _form(
         below = cv2.mean(form[cut], own)[0]
         dome = below + (1.0 - rim * rim) * layer.bulge
         cv2.copyTo(dome.astype(np.float32), own, form[cut])
-        brightness[cut][own > 0] = layer.brightness
-        gloss[cut][own > 0] = layer.gloss
-    return floats_of(cv2.GaussianBlur(form, (0, 0), 2.0)), floats_of(cv2.GaussianBlur(brightness, (0, 0), 2)), gloss
+    return floats_of(cv2.GaussianBlur(form, (0, 0), 2.0)), floats_of(cv2.GaussianBlur(brightness, (0, 0), 2.0)), gloss
 
 
 @lru_cache(maxsize=16)

@@ -14,6 +14,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from simulator.operation import OperationPlan
+from simulator.view import Picture
 from simulator.workers import pictures
 
 TIME_BASE = Fraction(1, 90_000)
@@ -47,12 +48,14 @@ def write_video(
     *,
     vfr: bool = False,
     processes: int = 1,
+    faces: tuple[Picture, ...] = (),
     on_frame: Callable[[int, int], None] | None = None,
 ) -> int:
     """Render and encode the operation; returns the number of frames.
 
     `path` names the container by its ending (mp4, mkv, webm). `crf` is the encoder's quality, `DEFAULT_CRF`
-    when left out. `processes` render side by side; the file is the same for any number of them. `on_frame(done, total)`
+    when left out. `processes` render side by side; the file is the same for any number of them. `faces` are real
+    ones for out-of-body views (see `render_frame`). `on_frame(done, total)`
     is called after each frame. A failure leaves no file behind.
 
     Raises:
@@ -74,7 +77,7 @@ def write_video(
                 raise ValueError(f"{codec} does not encode video: name a video encoder of FFmpeg, libx264 say")
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.time_base = stream.codec_context.time_base = TIME_BASE
-            rendered = pictures(plan, [float(time * 1000) for time in times], width, height, processes)
+            rendered = pictures(plan, [float(time * 1000) for time in times], width, height, processes, faces)
             for number, (time, picture) in enumerate(zip(times, rendered, strict=True)):
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 frame.time_base, frame.pts = TIME_BASE, int(time / TIME_BASE)

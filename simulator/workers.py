@@ -12,20 +12,22 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from simulator.operation import OperationPlan
 from simulator.render import render_frame
-
-Picture = NDArray[np.uint8]
+from simulator.view import Picture
 
 WAITING_A_PROCESS = 8
 """Pictures that may wait for the encoder, for each process."""
 
 
 def pictures(
-    plan: OperationPlan, times_ms: Iterable[float], width: int, height: int, processes: int
+    plan: OperationPlan,
+    times_ms: Iterable[float],
+    width: int,
+    height: int,
+    processes: int,
+    faces: tuple[Picture, ...] = (),
 ) -> Iterator[Picture]:
     """Render pictures.
 
@@ -35,24 +37,25 @@ def pictures(
         width: of each picture.
         height: of each picture.
         processes: how many render; 1 renders in this one.
+        faces: as `render_frame` takes them.
 
     Yields:
         uint8 [height, width, 3], RGB, in the order of `times_ms`.
     """
     if processes <= 1:
-        yield from (_picture(plan, time_ms, width, height) for time_ms in times_ms)
+        yield from (_picture(plan, time_ms, width, height, faces) for time_ms in times_ms)
         return
     waiting: deque[Future[Picture]] = deque()
     with ProcessPoolExecutor(
         processes, mp_context=multiprocessing.get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
     ) as pool:
         for time_ms in times_ms:
-            waiting.append(pool.submit(_picture, plan, time_ms, width, height))
+            waiting.append(pool.submit(_picture, plan, time_ms, width, height, faces))
             if len(waiting) > WAITING_A_PROCESS * processes:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _picture(plan: OperationPlan, time_ms: float, width: int, height: int) -> Picture:
-    return render_frame(plan, time_ms, width, height).image
+def _picture(plan: OperationPlan, time_ms: float, width: int, height: int, faces: tuple[Picture, ...]) -> Picture:
+    return render_frame(plan, time_ms, width, height, faces).image
