@@ -62,8 +62,9 @@ def part(path: Path, offset_ms: int | None = None) -> MediaPart:
 
 
 def take(*parts: Path | MediaPart, **settings: Any) -> Taken:
+    """The frames of some files; the exact ones, unless the settings say otherwise."""
     files = [each if isinstance(each, MediaPart) else part(each) for each in parts]
-    batches = sample_to_batches(files, FramesConfig(**settings), subject=SUBJECT)
+    batches = sample_to_batches(files, FramesConfig(**{"sampling": "exact", **settings}), subject=SUBJECT)
     table = pa.Table.from_batches(list(batches), schema=batches.schema)
     assert table["frame_index"].to_pylist() == list(range(table.num_rows))
     taken = Taken(table, batches.geometry, batches.report)

@@ -5,10 +5,14 @@ Belongs here: settings and their defaults (NV-017, NV-018, NV-019). Does not bel
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
-SAMPLING_POLICY_VERSION = "1.0.0"
-"""Version of the rule in `sampling.py`; it is part of every provenance record, so change it with the rule."""
+SAMPLING_POLICY_VERSION = "1.1.0"
+"""Version of the rule in `sampling.py` and `needed.py`; part of every provenance record, so change it with the rule."""
+
+Sampling = Literal["exact", "near"]
 
 MAX_SAMPLING_FPS = 240.0
 """No surgical recorder is faster; a larger figure is a typing error."""
@@ -22,6 +26,9 @@ class FramesConfig(BaseModel):
 
     Attributes:
         fps: stored frames a second of video; a slower video is never upsampled.
+        sampling: `exact` stores the source frame nearest to each grid instant and decodes all, so that all damage is
+            counted; `near` leaves out what no stored frame needs, and may store the source frame directly before or
+            after the nearest one, with its own time.
         width_px: width of every stored frame, padding included.
         height_px: height of every stored frame, padding included.
         jpeg_quality: libjpeg quality, 1 to 100.
@@ -34,6 +41,7 @@ class FramesConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fps: float = Field(default=2.0, gt=0, le=MAX_SAMPLING_FPS)
+    sampling: Sampling = "near"
     width_px: int = Field(default=640, ge=16, le=MAX_FRAME_EDGE_PX)
     height_px: int = Field(default=480, ge=16, le=MAX_FRAME_EDGE_PX)
     jpeg_quality: int = Field(default=95, ge=1, le=100)

@@ -31,6 +31,7 @@ class DecodeReport(BaseModel):
     Attributes:
         packets: coded pictures that were read.
         decoded: pictures that came out of the decoder.
+        left_out: coded pictures that were not decoded, as no kept one needs them; nobody knows whether they are sound.
         sampled: pictures that were kept.
         lost_packets: coded pictures that gave no picture.
         concealed: pictures that the decoder patched up and marked as damaged.
@@ -48,6 +49,7 @@ class DecodeReport(BaseModel):
 
     packets: int = 0
     decoded: int = 0
+    left_out: int = 0
     sampled: int = 0
     lost_packets: int = 0
     concealed: int = 0
@@ -70,6 +72,7 @@ class PartTally:
         self.packets = 0
         self.errors = 0
         self.decoded = 0
+        self.left_out = 0
         self.concealed = 0
         self.size_changes = 0
         self.is_careful = False
@@ -98,7 +101,7 @@ class PartTally:
         Some codecs have coded pictures that are never shown (hidden references of VP8, empty ones of MPEG-4). They
         leave neither an error nor a hole in time, and are not counted.
         """
-        return max(0, self.packets - self.decoded) if self.errors or has_hole else 0
+        return max(0, self.packets - self.decoded - self.left_out) if self.errors or has_hole else 0
 
 
 class Tally:
@@ -110,6 +113,7 @@ class Tally:
         self.until_us = 0
         self.decoded = 0
         self._packets = 0
+        self._left_out = 0
         self._lost = 0
         self._lost_us = 0
         self._gap_us = 0
@@ -131,6 +135,7 @@ class Tally:
         gap_us = clock.gap_us if clock is not None and has_constant_rate else 0
         lost = part.lost(has_hole=clock is None or not has_constant_rate or gap_us >= interval_us)
         self._packets += part.packets
+        self._left_out += part.left_out
         self.decoded += part.decoded
         self._concealed += part.concealed
         self._size_changes += part.size_changes
@@ -148,6 +153,7 @@ class Tally:
         return DecodeReport(
             packets=self._packets,
             decoded=self.decoded,
+            left_out=self._left_out,
             sampled=self.sampled,
             lost_packets=self._lost,
             concealed=self._concealed,

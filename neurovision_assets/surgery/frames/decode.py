@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neurovision_assets.surgery.frames.clock import MICROSECONDS, FrameClock
+from neurovision_assets.surgery.frames.config import Sampling
 from neurovision_assets.surgery.frames.damage import DecodeReport, Tally
+from neurovision_assets.surgery.frames.needed import Grid
 from neurovision_assets.surgery.frames.read import Deadline, PictureReader
 from neurovision_assets.surgery.frames.sampling import GridSampler, Timed
 from neurovision_assets.surgery.video.probe import VideoLimits, VideoProbe
@@ -84,6 +86,7 @@ class FrameDecoder:
     Args:
         parts: the files in their order.
         fps: kept frames a second.
+        sampling: how exactly they must meet the grid, see `FramesConfig`.
         subject: a neutral name for messages.
         limits: guards of the decoder.
         time_limit_ms: give up after this long; None: the larger of two hours and 6 times the recording's length.
@@ -97,6 +100,7 @@ class FrameDecoder:
         parts: Sequence[MediaPart],
         *,
         fps: float,
+        sampling: Sampling = "exact",
         subject: str,
         limits: VideoLimits | None = None,
         time_limit_ms: int | None = None,
@@ -106,6 +110,8 @@ class FrameDecoder:
         self._parts = parts
         self._limits = limits or VideoLimits()
         self._subject = subject
+        self._fps = fps
+        self._sampling = sampling
         self._sampler: GridSampler[KeptFrame] = GridSampler(fps)
         generous_ms = max(MINIMUM_TIME_LIMIT_MS, TIME_LIMIT_FACTOR * length_ms(parts))
         self._time_limit_ms = generous_ms if time_limit_ms is None else time_limit_ms
@@ -136,16 +142,18 @@ class FrameDecoder:
             )
 
     def _part(self, index: int, part: MediaPart, deadline: Deadline) -> Iterator[Timed[KeptFrame]]:
-        """Pictures of one file on the recording's clock."""
+        """Decoded pictures of one file on the recording's clock, which hears of the others too."""
         start_us = 1000 * _start_ms(part, round(self._tally.end_us / 1000))
         interval_us = round(MICROSECONDS / part.probe.frame_rate_fps)
         clock: FrameClock | None = None
-        reader = PictureReader(part.path, limits=self._limits, deadline=deadline, subject=self._subject)
-        for picture in reader:
+        grid = Grid(self._fps, start_us, interval_us) if self._sampling == "near" else None
+        reader = PictureReader(part.path, limits=self._limits, deadline=deadline, subject=self._subject, grid=grid)
+        for pts, dts, picture in reader:
             if clock is None:
                 first_tick = reader.tally.earliest_pts
                 clock = FrameClock(reader.time_base, interval_us, start_us=start_us, first_tick=first_tick)
-            time_us = clock.tell(picture.pts, picture.dts)
-            yield Timed(time_us, KeptFrame(index, picture.pts, time_us, picture))
+            time_us = clock.tell(pts, dts)
+            if picture is not None:
+                yield Timed(time_us, KeptFrame(index, pts, time_us, picture))
         has_constant_rate = part.probe.frame_rate_mode == "constant"
         self._tally.add(reader.tally, clock, interval_us, has_constant_rate=has_constant_rate)

@@ -190,7 +190,7 @@ def sample_to_batches(
         TransientFailure: while iterating, when the storage fails.
     """
     config = config or FramesConfig()
-    decoder = FrameDecoder(parts, fps=config.fps, subject=subject, limits=limits)
+    decoder = FrameDecoder(parts, fps=config.fps, sampling=config.sampling, subject=subject, limits=limits)
     return FrameBatches(parts, decoder, config, on_progress or (lambda _: None))
 
 

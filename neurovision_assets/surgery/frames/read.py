@@ -1,28 +1,35 @@
-"""Every picture of one file that can be decoded.
+"""Every picture of one file that can be decoded and is needed.
 
 Belongs here: the decoder's settings, what is done when it meets damage, the time limit. Does not belong here: which
-pictures are kept, their times on the recording's clock.
+pictures are needed (`needed.py`) and kept, their times on the recording's clock.
 
 A whole file is decoded by all cores. Damage is patched up by decoders from whatever pictures they have at hand, and
 with several threads that differs from run to run; the same recording would give other pictures each time. So the
 fast decoder stops at the first complaint, before it gives out anything patched, and a single careful thread decodes the
-file from its start, passing over the pictures that were given out already.
+file from its start, passing over the pictures that were given out already. It decodes what is not needed as well, so
+that all damage is counted, but gives out the same pictures: the stored frames do not depend on who decoded them.
 """
 
 from __future__ import annotations
 
+import heapq
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from neurovision_assets.surgery.frames.coded import coded_reader
 from neurovision_assets.surgery.frames.damage import PartTally
+from neurovision_assets.surgery.frames.needed import Grid, Need, Verdict
 from neurovision_assets.surgery.video import container as container_files
 from neurovision_assets.surgery.video.probe import VideoLimits
+from neurovision_assets.surgery.video.remux import UNTIMED_SUFFIXES
 from neurovision_assets.surgery.video.timestamps import FALLBACK_TIME_BASE
 from resources.errors import PermanentFailure
 
 if TYPE_CHECKING:
+    from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -58,6 +65,20 @@ class Deadline:
             )
 
 
+class Shown(NamedTuple):
+    """A source picture in order of display.
+
+    Attributes:
+        pts: its display time in the file's ticks, None where it carries none.
+        dts: its decode time, None where it is unknown.
+        picture: None where no kept frame needs it.
+    """
+
+    pts: int | None
+    dts: int | None
+    picture: VideoFrame | None
+
+
 class PictureReader:
     """The pictures of a file in display order; iterate once.
 
@@ -66,32 +87,37 @@ class PictureReader:
         limits: guards of the decoder.
         deadline: when to give up.
         subject: a neutral name for messages.
+        grid: where pictures are needed; None: everywhere.
     """
 
-    def __init__(self, path: Path, *, limits: VideoLimits, deadline: Deadline, subject: str) -> None:
+    def __init__(
+        self, path: Path, *, limits: VideoLimits, deadline: Deadline, subject: str, grid: Grid | None = None
+    ) -> None:
         self._path = path
         self._max_pixels = limits.max_pixels
         self._deadline = deadline
         self._subject = subject
+        self._grid = grid
         self.time_base = FALLBACK_TIME_BASE
         """Seconds a tick of the file's timestamps; known with the first picture."""
         self.tally = PartTally()
         """What was read and decoded; complete after iteration."""
 
-    def __iter__(self) -> Iterator[VideoFrame]:
+    def __iter__(self) -> Iterator[Shown]:
         given_out = 0
         try:
-            for picture in self._decode(is_careful=False):
-                given_out += 1
-                yield picture
+            for shown in self._decode(is_careful=False):
+                given_out += shown.picture is not None
+                yield shown
         except _DamageError:
             self.tally = PartTally()
             self.tally.is_careful = True
-            for position, picture in enumerate(self._decode(is_careful=True)):
-                if position >= given_out:
-                    yield picture
+            for shown in self._decode(is_careful=True):
+                if given_out <= 0:
+                    yield shown
+                given_out -= shown.picture is not None
 
-    def _decode(self, *, is_careful: bool) -> Iterator[VideoFrame]:
+    def _decode(self, *, is_careful: bool) -> Iterator[Shown]:
         with container_files.open_video(self._path, self._max_pixels, subject=self._subject) as container:
             stream = container_files.main_video_stream(container, subject=self._subject)
             container_files.check_picture_size(stream, self._max_pixels, subject=self._subject)
@@ -101,11 +127,36 @@ class PictureReader:
                 stream.thread_count = 1
             else:
                 stream.thread_type = "AUTO"
-            for packet in container_files.packets(container, [stream], subject=self._subject):
+            order = _DisplayOrder(self.tally)
+            for packet, is_needed in self._verdicts(container, stream):
                 self._deadline.check()
-                self.tally.read(packet)
-                yield from self._pictures(stream, packet, is_careful=is_careful)
-            yield from self._pictures(stream, None, is_careful=is_careful)
+                if not is_needed:
+                    order.leave_out(packet)
+                if is_needed or is_careful:
+                    for picture in self._pictures(stream, packet, is_careful=is_careful):
+                        yield from order.place(picture)
+            for picture in self._pictures(stream, None, is_careful=is_careful):
+                yield from order.place(picture)
+            yield from order.rest()
+
+    def _verdicts(self, container: InputContainer, stream: VideoStream) -> Iterator[Verdict]:
+        """All packets, and whether they are needed."""
+        need = self._need(container, stream)
+        for packet in container_files.packets(container, [stream], subject=self._subject):
+            self.tally.read(packet)
+            if need is None:
+                yield packet, True
+            else:
+                yield from need.add(packet)
+        if need is not None:
+            yield from need.finish()
+
+    def _need(self, container: InputContainer, stream: VideoStream) -> Need | None:
+        """What tells needed pictures apart; None where all are, or where nothing certain can be told."""
+        reader = coded_reader(stream)
+        if self._grid is None or reader is None or container.format.name in UNTIMED_SUFFIXES:
+            return None
+        return Need(reader, self._grid, self.time_base, reorders=stream.codec_context.reorder_depth > 0)
 
     def _pictures(
         self, stream: VideoStream, packet: Packet[VideoStream] | None, *, is_careful: bool
@@ -132,6 +183,45 @@ class PictureReader:
                 yield picture
             if packet is not None or not pictures:
                 return
+
+
+class _DisplayOrder:
+    """Puts what is not needed back among the pictures, so that the clock hears of all of them.
+
+    Args:
+        tally: counts of the file.
+    """
+
+    def __init__(self, tally: PartTally) -> None:
+        self._tally = tally
+        self._left_out: list[int] = []
+
+    def leave_out(self, packet: Packet[VideoStream]) -> None:
+        """A packet is not needed; its display time is known."""
+        if packet.pts is not None and not packet.is_discard:
+            heapq.heappush(self._left_out, packet.pts)
+
+    def place(self, picture: VideoFrame) -> Iterator[Shown]:
+        """A picture came out of the decoder."""
+        if picture.pts is not None:
+            yield from self._before(picture.pts)
+        if self._left_out and self._left_out[0] == picture.pts:
+            heapq.heappop(self._left_out)
+            yield Shown(picture.pts, picture.dts, None)
+        else:
+            yield Shown(picture.pts, picture.dts, picture)
+
+    def rest(self) -> Iterator[Shown]:
+        """What is shown after the last picture."""
+        yield from self._before(sys.maxsize)
+
+    def _before(self, tick: int) -> Iterator[Shown]:
+        while self._left_out and self._left_out[0] < tick:
+            pts = heapq.heappop(self._left_out)
+            # The careful thread decodes all: what did not come out is lost, not left out.
+            if not self._tally.is_careful:
+                self._tally.left_out += 1
+                yield Shown(pts, None, None)
 
 
 class _DamageError(Exception):

@@ -13,8 +13,8 @@ that is about as slow as the grid cannot make a frame miss "its" instant and so 
 frame is kept at most once, so a slow video is never upsampled: 1 frame a second stays 1 frame a second at any larger
 fps. A 10 s clip at 25 frames a second gives 20 frames at fps 2.0.
 
-The rule looks at times only, so a decoder may ask it before it decodes: that is how later speed tricks skip
-frames without changing which ones are chosen.
+The rule looks at times only, so it can be asked before anything is decoded: `needed.py` tells from packets which
+frames need no decoding, and may put a frame's neighbour in its place. The rule then meets the decoded ones only.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class GridSampler(Generic[T]):
 
     def offer(self, candidate: Timed[T]) -> Timed[T] | None:
         """Take the next frame; returns an earlier one as soon as it is certain that it is kept."""
-        instant = self._nearest_instant(candidate.time_us)
+        instant = self.instant_of(candidate.time_us)
         held = self._held
         if held is not None and instant <= self._held_instant:
-            if self._distance(candidate, self._held_instant) < self._distance(held, self._held_instant):
+            if self.distance(candidate.time_us, self._held_instant) < self.distance(held.time_us, self._held_instant):
                 self._held = candidate
             return None
         self._held, self._held_instant = candidate, instant
@@ -75,13 +75,14 @@ class GridSampler(Generic[T]):
         is_outside = self._held_instant * self._step_numerator_us > until_us * self._step_denominator
         return None if is_outside and self._held_instant > 0 else held
 
-    def _nearest_instant(self, time_us: int) -> int:
+    def instant_of(self, time_us: int) -> int:
         """The grid instant nearest to a time; exactly half way belongs to the earlier instant."""
         scaled = 2 * time_us * self._step_denominator
         return max(0, -((self._step_numerator_us - scaled) // (2 * self._step_numerator_us)))
 
-    def _distance(self, timed: Timed[T], instant: int) -> int:
-        return abs(timed.time_us * self._step_denominator - instant * self._step_numerator_us)
+    def distance(self, time_us: int, instant: int) -> int:
+        """How far a time is from an instant; a figure to compare, in no unit."""
+        return abs(time_us * self._step_denominator - instant * self._step_numerator_us)
 
 
 def sample(frames: Iterable[Timed[T]], fps: float, until_us: int) -> Iterator[Timed[T]]:
