@@ -47,9 +47,9 @@ class ColumnContract:
     unique: bool = False
 
     @property
-    def is_scalar(self) -> bool:
-        """Whether pandera can look at it; bytes and lists are checked by their Arrow type alone."""
-        return not (pa.types.is_nested(self.type) or pa.types.is_binary(self.type))
+    def is_bounded(self) -> bool:
+        """Whether more is promised of its values than their type and that they are there."""
+        return self.unique or any(bound is not None for bound in (self.minimum, self.maximum, self.allowed))
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class TableContract:
         )
 
     def pandera_schema(self) -> Any:
-        """A ``pandera.DataFrameSchema`` of the scalar columns."""
+        """A ``pandera.DataFrameSchema`` of the bounded columns; types and absent values are the Arrow schema's."""
         import pandera.pandas as pandera
 
         return pandera.DataFrameSchema(
@@ -103,20 +103,20 @@ class TableContract:
                     checks=_checks(pandera, column), nullable=column.nullable, unique=column.unique
                 )
                 for column in self.columns
-                if column.is_scalar
+                if column.is_bounded
             },
             name=self.name,
             strict=True,
         )
 
     @property
-    def scalar_columns(self) -> list[str]:
+    def bounded_columns(self) -> list[str]:
         """Names of the columns that pandera looks at."""
-        return [column.name for column in self.columns if column.is_scalar]
+        return [column.name for column in self.columns if column.is_bounded]
 
 
 class ContractChecker:
-    """Holds a table against its contract while it is written, keeping only the scalar columns in memory.
+    """Holds a table against its contract while it is written, keeping only the bounded columns in memory.
 
     Args:
         contract: the promise.
@@ -124,7 +124,7 @@ class ContractChecker:
 
     def __init__(self, contract: TableContract) -> None:
         self._contract = contract
-        self._scalars: list[pa.RecordBatch] = []
+        self._bounded: list[pa.RecordBatch] = []
         self._problems: list[str] = []
         self._rows = 0
 
@@ -139,7 +139,7 @@ class ContractChecker:
         self._problems += problems
         self._rows += batch.num_rows
         if not problems:
-            self._scalars.append(batch.select(self._contract.scalar_columns))
+            self._bounded.append(batch.select(self._contract.bounded_columns))
         return not problems
 
     def violations(self) -> list[str]:
@@ -159,8 +159,8 @@ class ContractChecker:
     def _pandera_violations(self) -> list[str]:
         from pandera.errors import SchemaErrors
 
-        scalars = pa.schema([self._contract.arrow_schema.field(name) for name in self._contract.scalar_columns])
-        frame = pa.Table.from_batches(self._scalars, scalars).to_pandas()
+        schema = pa.schema([self._contract.arrow_schema.field(name) for name in self._contract.bounded_columns])
+        frame = pa.Table.from_batches(self._bounded, schema).to_pandas()
         try:
             self._contract.pandera_schema().validate(frame, lazy=True)
         except SchemaErrors as errors:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 from pycocotools import mask as coco
 
@@ -21,7 +22,7 @@ from neurovision_assets import schemas
 from neurovision_assets.provenance import ModelUse, Provenance
 from neurovision_assets.surgery.report.build import build_report
 from neurovision_assets.surgery.report.config import ReportConfig
-from neurovision_assets.surgery.report.inputs import ReportTables
+from neurovision_assets.surgery.report.inputs import AREA_COLUMNS, ReportTables
 from neurovision_assets.surgery.report.model import DecodingLoss, MissingComponent, Report, VideoFacts
 from simulator.operation import OperationPlan, plan_operation
 from simulator.render import SimulatedFrame, render_frame
@@ -70,8 +71,9 @@ class Operation:
         return frame_jpeg(self.plan, frame_index, self.size_px)
 
     def without(self, *names: str) -> Operation:
-        """The same operation with some tables missing."""
-        return replace(self, tables=replace(self.tables, **dict.fromkeys(names)))
+        """The same operation with some tables missing; masks go with the anatomy."""
+        gone = (*names, "masks") if "anatomy" in names else names
+        return replace(self, tables=replace(self.tables, **dict.fromkeys(gone)))
 
 
 @cache
@@ -95,6 +97,7 @@ def operation(
     dice = np.random.default_rng(seed)
     times = np.arange(0, plan.duration_ms, round(1000 / FPS))
     segments = _segments(plan, confidence, dice)
+    tissues = _anatomy(plan, times, size_px, dice)
     tables = ReportTables(
         frames=_frames(times, dice),
         novelty=_table(
@@ -104,7 +107,8 @@ def operation(
         phase_segments=segments,
         detections=_detections(plan, times, size_px, dice),
         instrument_uses=_uses(plan, dice),
-        anatomy=_anatomy(plan, times, size_px, dice),
+        anatomy=tissues.select(list(AREA_COLUMNS)),
+        masks=lambda frames: tissues.filter(pc.is_in(tissues["frame_index"], pa.array(frames, pa.int32()))),
         events=_events(plan),
     )
     return Operation(plan=plan, video=facts(plan), tables=tables, provenance=provenance(), size_px=size_px)

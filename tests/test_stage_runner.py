@@ -268,3 +268,18 @@ def test_a_stage_of_a_step_can_be_run_alone(platform: ToyPlatform):
     assert [event.asset_key.path for event in alone.get_asset_materialization_events() if event.asset_key] == [
         ["toy", "extra"]
     ]
+
+
+def test_stages_that_read_each_other_can_share_a_step(platform: ToyPlatform):
+    one, two = platform.add("one", "two")
+    platform.script.faults["double", "two"] = [corrupt("two")]
+    job = platform.definitions(in_one_step=True).resolve_job_def("toy")
+
+    assert job.execute_in_process(instance=platform.instance, partition_key=one, raise_on_error=False).success
+    failed = job.execute_in_process(instance=platform.instance, partition_key=two, raise_on_error=False)
+
+    assert not failed.success
+    assert platform.reader.table(platform.reader.required_record("toy/total", one))["value"].to_pylist() == [19]
+    assert platform.materialized("extra") == {one, two}
+    assert platform.materialized("total") == {one}
+    assert ("total", "two") not in platform.script.computed

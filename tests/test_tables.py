@@ -305,3 +305,17 @@ def test_the_hash_is_the_same_for_years():
         ]
     )
     assert hash_of(rows) == "bb73a8edfe01f8a7852423a4476764d69779231b717394d3adb303771cdb3335"
+
+
+def test_what_has_no_bounds_is_not_kept_for_the_check():
+    contract = TableContract(
+        "masks",
+        1,
+        (ColumnContract("frame", pa.int64(), "A frame.", minimum=0), ColumnContract("mask", pa.string(), "Long.")),
+    )
+    checker = ContractChecker(contract)
+    before = pa.total_allocated_bytes()
+    for number in range(50):
+        assert checker.add(pa.record_batch([[number], ["x" * 100_000]], schema=contract.arrow_schema))
+    assert pa.total_allocated_bytes() - before < 1_000_000
+    assert checker.violations() == []

@@ -83,8 +83,8 @@ class Script:
             raise planned.pop(0)
 
 
-def toy_assets(script: Script) -> list[dg.AssetsDefinition]:
-    """The stages, with a script of faults."""
+def toy_assets(script: Script, *, in_one_step: bool = False) -> list[dg.AssetsDefinition]:
+    """The stages, with a script of faults, in three steps or in one."""
 
     @stage_recipe(TOY, "seed")
     def seed(work: Work[ToyConfig]) -> Outcome:
@@ -111,6 +111,8 @@ def toy_assets(script: Script) -> list[dg.AssetsDefinition]:
         extra_value = sum(_values(work, "extra")) if work.has("extra") else 0
         return _write(work, [sum(_values(work, "double")) + extra_value])
 
+    if in_one_step:
+        return [step_asset("all", seed, double, extra, total)]
     return [step_asset("seed", seed), step_asset("middle", double, extra), step_asset("total", total)]
 
 
@@ -142,10 +144,10 @@ class ToyPlatform:
         """A fresh reader, which has verified nothing yet."""
         return ArtifactReader(self.store)
 
-    def definitions(self) -> dg.Definitions:
+    def definitions(self, *, in_one_step: bool = False) -> dg.Definitions:
         """The toy domain as a code location."""
         return dg.Definitions(
-            assets=toy_assets(self.script),
+            assets=toy_assets(self.script, in_one_step=in_one_step),
             jobs=[dg.define_asset_job("toy", selection=dg.AssetSelection.all())],
             resources={
                 "object_store": self.store,

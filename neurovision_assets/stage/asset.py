@@ -42,7 +42,7 @@ def step_asset(name: str, *stages: Stage) -> dg.AssetsDefinition:
         )
         def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
             yield from StepRun(context, stages).execute()
-            yield from events.muted_outputs(context)
+            yield from events.muted_outputs(context, (stage.spec for stage in stages))
 
         return step
 

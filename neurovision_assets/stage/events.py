@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
@@ -85,9 +85,14 @@ def check_incomplete(spec: StageSpec, failure: FailureRecord, *, required: bool)
     )
 
 
-def muted_outputs(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
-    """Let the steps behind this one start, without a claim about any partition."""
-    for key in context.selected_asset_keys:
+def muted_outputs(context: dg.AssetExecutionContext, specs: Iterable[StageSpec]) -> Iterator[dg.Output[None]]:
+    """Let the steps behind this one start, without a claim about any partition.
+
+    Args:
+        context: of the step; it says what was selected.
+        specs: the step's stages, upstream first: Dagster takes outputs in no other order.
+    """
+    for key in (asset_key(spec) for spec in specs if asset_key(spec) in context.selected_asset_keys):
         yield dg.Output(None, output_name=key.to_python_identifier(), metadata=MUTE_OUTPUT_EVENT)
     for check in context.selected_asset_check_keys:
         yield dg.Output(None, output_name=f"{check.asset_key.to_python_identifier()}_{check.name}")

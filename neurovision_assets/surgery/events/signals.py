@@ -21,6 +21,8 @@ from neurovision_assets.surgery.timeline import Times
 Signal = npt.NDArray[np.float64]
 """float64 [frames]; not a number where the frame says nothing."""
 
+AREA_COLUMNS = ("frame_index", "structure", "area_fraction", "confidence")
+"""What is read of the anatomy table; the masks' run lengths, most of it, are not."""
 SMALL_WIDTH_PX = 160
 LIT = 24
 """Least value of a pixel's brightest channel (of 255) that counts: below lies the black around the round view."""
@@ -77,7 +79,7 @@ def area_signal(frame_index: npt.NDArray[np.int32], anatomy: pa.Table, structure
 
     Args:
         frame_index: int32 [n], rising.
-        anatomy: `schemas.ANATOMY`.
+        anatomy: at least `AREA_COLUMNS` of `schemas.ANATOMY`.
         structure: its name.
 
     Returns:

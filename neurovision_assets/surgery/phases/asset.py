@@ -3,6 +3,9 @@
 Belongs here: the recipe. Does not belong here: the segmenter's call and the joining of flicker (``segment``).
 """
 
+import numpy as np
+import numpy.typing as npt
+
 from neurovision_assets.artifacts import MAIN_TABLE
 from neurovision_assets.schemas import FEATURE_WIDTH, PHASE_SEGMENTS
 from neurovision_assets.schemas import PHASES as CONTRACT
@@ -15,6 +18,7 @@ from neurovision_assets.surgery.phases.taxonomy import TAXONOMY_FOLDER, Taxonomy
 from neurovision_assets.surgery.pipeline import FEATURES, PHASES, SURGERY, VIDEO
 from neurovision_assets.surgery.previews import timeline_preview
 
+BATCH_ROWS = 256
 SEGMENTS_PART = "segments.parquet"
 
 
@@ -22,10 +26,9 @@ SEGMENTS_PART = "segments.parquet"
 def phases(work: Work[PhasesConfig]) -> Outcome:
     """Probability of every phase at every picture (MS-TCN over the whole sequence), and segments."""
     taxonomy = checked_taxonomy(work)
-    table = work.table(FEATURES.name, columns=["frame_index", "timestamp_ms", "features"])
+    table = work.table(FEATURES.name, columns=["frame_index", "timestamp_ms"])
     times = table["timestamp_ms"].to_numpy()
-    vectors = table["features"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, FEATURE_WIDTH)
-    probabilities = predict(vectors, work.inference, work.config)
+    probabilities = predict(vectors_of(work), work.inference, work.config)
     duration_ms = work.facts(VIDEO.name)["duration_ms"]
     segments = phase_segments_table(times, probabilities, taxonomy, duration_ms, work.config)
     work.write(MAIN_TABLE, CONTRACT, phases_table(table["frame_index"].to_numpy(), times, probabilities, taxonomy))
@@ -41,6 +44,17 @@ def phases(work: Work[PhasesConfig]) -> Outcome:
         facts={"taxonomy": taxonomy.name, "phases": list(taxonomy.names)},
         preview=timeline_preview(bands, [], duration_ms),
     )
+
+
+def vectors_of(work: Work[PhasesConfig]) -> npt.NDArray[np.float32]:
+    """The features of the whole sequence, float32 [n, 2048], held once: 8 KB a frame, a long video's largest part."""
+    vectors = np.empty((work.row_count(FEATURES.name), FEATURE_WIDTH), np.float32)
+    filled = 0
+    for batch in work.batches(FEATURES.name, ["features"], BATCH_ROWS):
+        rows = batch.column("features").flatten().to_numpy().reshape(-1, FEATURE_WIDTH)
+        vectors[filled : filled + len(rows)] = rows
+        filled += len(rows)
+    return vectors
 
 
 def checked_taxonomy(work: Work[PhasesConfig]) -> Taxonomy:

@@ -11,15 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from neurovision_assets.artifacts import MAIN_TABLE
+from neurovision_assets.stage.spec import StageSpec
 from neurovision_assets.stage.work import Work
 from neurovision_assets.surgery.instruments.asset import USES_PART
 from neurovision_assets.surgery.phases.asset import SEGMENTS_PART
 from neurovision_assets.surgery.pipeline import ANATOMY, EVENTS, FEATURES, FRAMES, INSTRUMENTS, PHASES, VIDEO
-from neurovision_assets.surgery.report.inputs import NOVELTY_COLUMNS, QUALITY_COLUMNS, ReportTables
+from neurovision_assets.surgery.report.inputs import AREA_COLUMNS, NOVELTY_COLUMNS, QUALITY_COLUMNS, ReportTables
 from neurovision_assets.surgery.report.model import Component, DecodingLoss, MissingComponent, VideoFacts
 from neurovision_assets.surgery.video.asset import RecordedPart
 from resources.errors import PermanentFailure
 
+NO_FRAME = -1
 COMPONENTS: tuple[Component, ...] = ("features", "phases", "instruments", "anatomy", "events")
 
 
@@ -59,7 +61,8 @@ def tables_of(work: Work[Any]) -> ReportTables:
         phase_segments=maybe(PHASES.name, SEGMENTS_PART),
         detections=maybe(INSTRUMENTS.name),
         instrument_uses=maybe(INSTRUMENTS.name, USES_PART),
-        anatomy=maybe(ANATOMY.name),
+        anatomy=maybe(ANATOMY.name, columns=AREA_COLUMNS),
+        masks=(lambda frames: _rows_of_frames(work, ANATOMY, frames)) if work.has(ANATOMY.name) else None,
         events=maybe(EVENTS.name),
     )
 
@@ -83,9 +86,8 @@ def missing_components(work: Work[Any]) -> list[MissingComponent]:
 
 
 def frame_loader(work: Work[Any], frame_indexes: list[int]) -> Callable[[int], bytes]:
-    """A function from a ``frame_index`` to its stored JPEG; only the row groups with these frames are read."""
-    path = work.path(FRAMES.name, MAIN_TABLE)
-    table = pq.read_table(path, columns=["frame_index", "jpeg"], filters=[("frame_index", "in", frame_indexes or [-1])])
+    """A function from a ``frame_index`` to its stored JPEG."""
+    table = _rows_of_frames(work, FRAMES, frame_indexes, columns=["frame_index", "jpeg"])
     pictures: dict[int, bytes] = dict(zip(table["frame_index"].to_pylist(), table["jpeg"].to_pylist(), strict=True))
 
     def load(frame_index: int) -> bytes:
@@ -98,3 +100,11 @@ def frame_loader(work: Work[Any], frame_indexes: list[int]) -> Callable[[int], b
         return pictures[frame_index]
 
     return load
+
+
+def _rows_of_frames(
+    work: Work[Any], stage: StageSpec, frame_indexes: list[int], columns: list[str] | None = None
+) -> pa.Table:
+    """The rows of a long table that belong to some frames; only the row groups that hold them are read."""
+    wanted = [("frame_index", "in", frame_indexes or [NO_FRAME])]
+    return pq.read_table(work.path(stage.name, MAIN_TABLE), columns=columns, filters=wanted)

@@ -5,6 +5,7 @@ Belongs here: the bundle of tables and reading columns of it. Does not belong he
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +22,15 @@ QUALITY_COLUMNS = ("frame_index", "timestamp_ms", "sharpness", "brightness", "fr
 NOVELTY_COLUMNS = ("frame_index", "timestamp_ms", "novelty")
 """What is read of the features table; the features are not."""
 
+AREA_COLUMNS = ("frame_index", "timestamp_ms", "structure", "area_fraction", "confidence")
+"""What is read of the anatomy table; the masks' run lengths, most of it, only for the frames that are shown."""
+
 SHARE_DIGITS = 4
 """Digits that a share or score keeps: more would be noise of single precision."""
 
 Array = npt.NDArray[Any]
+MaskLoader = Callable[[list[int]], pa.Table]
+"""From frames to their rows of the anatomy table, with `rle` and `area_px`."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,8 @@ class ReportTables:
         phase_segments: a row a segment.
         detections: a row a detected instrument.
         instrument_uses: a row a use.
-        anatomy: a row a tissue and frame.
+        anatomy: at least `AREA_COLUMNS`, a row a tissue and frame.
+        masks: where the same rows come from with their masks.
         events: a row an event.
     """
 
@@ -49,6 +56,7 @@ class ReportTables:
     detections: pa.Table | None = None
     instrument_uses: pa.Table | None = None
     anatomy: pa.Table | None = None
+    masks: MaskLoader | None = None
     events: pa.Table | None = None
 
     def absent(self) -> tuple[Component, ...]:

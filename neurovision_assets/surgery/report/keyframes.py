@@ -126,7 +126,7 @@ def key_frames(choice: Choice, tables: ReportTables) -> tuple[KeyFrame, ...]:
     indexes = list(captions)
     times = rows_of_frames(tables.frames.select(["frame_index", "timestamp_ms"]), indexes)
     detections = rows_of_frames(tables.detections, indexes)
-    tissues = rows_of_frames(tables.anatomy, indexes)
+    tissues = rows_of_frames(None if tables.masks is None else tables.masks(indexes), indexes)
     return tuple(
         KeyFrame(
             frame_index=index,
