@@ -1,22 +1,18 @@
-"""Command line: `python -m simulator --count N --seed S --out DIR` makes operations with their truth.
+"""Command line: `python -m simulator --count N --seed S --out DIR` makes a set of operations with its truth.
 
-Belongs here: arguments and progress. Does not belong here: making anything.
-
-DIR/operation_001.mp4 and operation_001.json are what a hospital would upload; DIR/truth/operation_001/ is the truth.
+Belongs here: arguments and progress. Does not belong here: making anything (`dataset`).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from simulator.cast import hospital_named
-from simulator.operation import plan_operation
-from simulator.truth import sidecar, write_sampled_truth, write_truth
-from simulator.video import write_video
+from simulator.cohort import Member, cohort
+from simulator.dataset import Recording, write_set
 
 
 def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -27,46 +23,43 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--duration-s", type=float, default=240.0, help="length of each in seconds (default 240)")
     parser.add_argument("--fps", type=float, default=25.0, help="frames per second (default 25)")
-    parser.add_argument("--width", type=int, default=640, help="picture width in pixels, even (default 640)")
-    parser.add_argument("--height", type=int, default=480, help="picture height in pixels, even (default 480)")
+    parser.add_argument("--size", type=_size, default=None, help="as 640x480, even (default: the hospital's own)")
     parser.add_argument("--codec", default="libx264", help="FFmpeg encoder: libx264, libx265, libsvtav1 …")
     parser.add_argument("--crf", type=int, default=None, help="encoder quality (default: usual for the codec)")
     parser.add_argument("--vfr", action="store_true", help="variable frame rate: leave out some frames")
-    parser.add_argument("--truth-fps", type=float, default=0.0, help="also write boxes and masks at this rate")
+    parser.add_argument("--truth-fps", type=float, default=1.0, help="boxes and masks a second, 0 for none (default 1)")
+    parser.add_argument("--truth-only", action="store_true", help="no videos")
+    parser.add_argument("--no-layouts", action="store_true", help="truth in our tables only")
     return parser.parse_args(words)
+
+
+def _size(word: str) -> tuple[int, int]:
+    """Width and height from `640x480`."""
+    width, height = word.split("x")
+    return int(width), int(height)
 
 
 def main(words: list[str] | None = None) -> None:
     """Make the operations that the arguments ask for."""
     asked = parse_arguments(words)
+    recording = Recording(
+        fps=asked.fps,
+        size_px=asked.size,
+        codec=asked.codec,
+        crf=asked.crf,
+        vfr=asked.vfr,
+        truth_fps=asked.truth_fps,
+        videos=not asked.truth_only,
+        layouts=not asked.no_layouts,
+    )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
-        for number in range(1, asked.count + 1):
-            _make(asked, number, progress)
 
+        def watch(member: Member) -> Callable[[int, int], None]:
+            task = progress.add_task(f"{member.name} of {asked.count}", total=None)
+            return lambda done, total: progress.update(task, completed=done, total=total)
 
-def _make(asked: argparse.Namespace, number: int, progress: Progress) -> None:
-    """One operation: video, sidecar, truth."""
-    name = f"operation_{number:03d}"
-    plan = plan_operation(asked.seed + number - 1, asked.duration_s)
-    task = progress.add_task(f"{name} of {asked.count}", total=None)
-    write_video(
-        plan,
-        asked.out / f"{name}.mp4",
-        asked.fps,
-        asked.width,
-        asked.height,
-        asked.codec,
-        asked.crf,
-        vfr=asked.vfr,
-        on_frame=lambda done, total: progress.update(task, completed=done, total=total),
-    )
-    card = sidecar(plan, name, hospital_named(plan.hospital).department)
-    (asked.out / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    truth = asked.out / "truth" / name
-    write_truth(plan, truth)
-    if asked.truth_fps > 0:
-        write_sampled_truth(plan, truth, asked.truth_fps, asked.width, asked.height)
+        write_set(cohort(asked.count, asked.seed, asked.duration_s), asked.out, recording, watch)
 
 
 if __name__ == "__main__":

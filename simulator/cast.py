@@ -1,7 +1,7 @@
-"""The cast of simulated operations: hospitals with their cameras, surgeons with their manners.
+"""The cast of simulated operations: hospitals with their cameras, surgeons with their manners, types of operation.
 
-Belongs here: frozen descriptions, invented by hand. Does not belong here: anything drawn per operation. There
-are no patients here: nothing the simulator writes can be mistaken for one.
+Belongs here: frozen descriptions, invented by hand. Does not belong here: anything drawn per operation; patients, who
+are a seed and a pseudonym (`operation`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Hospital:
     `gain_rgb` and `gamma` colour the picture, `saturation` 1.0 leaves it alone; `view_radius` is the radius of
     the round view in half picture heights (above 1 it is cut by the picture's edge); `view_shift` moves its
     centre, same unit; `grain` is the sensor noise in grey levels; `light_tilt` is the direction of the light
-    beside the optics, in half heights.
+    beside the optics, in half heights; `size_px` is width and height of its recordings.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Hospital:
     view_shift: tuple[float, float]
     grain: float
     light_tilt: tuple[float, float]
+    size_px: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,15 @@ class Surgeon:
 
 
 HOSPITALS: Final = (
-    Hospital("north", "general surgery", (1.00, 1.00, 1.00), 1.00, 1.00, 0.99, (0.0, 0.0), 3.0, (-0.2, -0.3)),
-    Hospital("river", "visceral surgery", (1.06, 0.97, 0.93), 0.94, 1.08, 1.10, (-0.04, 0.02), 4.0, (0.2, -0.2)),
-    Hospital("hill", "general surgery", (0.95, 1.00, 1.07), 1.05, 0.90, 1.04, (0.03, 0.0), 5.0, (0.0, -0.4)),
-    Hospital("coast", "abdominal surgery", (1.00, 1.02, 0.96), 0.90, 1.12, 1.42, (0.0, 0.0), 3.5, (-0.3, 0.1)),
-    Hospital("lake", "day surgery", (1.03, 0.98, 1.03), 1.10, 0.95, 0.94, (0.02, -0.02), 6.0, (0.3, -0.3)),
+    Hospital("north", "general surgery", (1.0, 1.0, 1.0), 1.0, 1.0, 0.99, (0.0, 0.0), 3.0, (-0.2, -0.3), (720, 576)),
+    Hospital(
+        "river", "visceral surgery", (1.06, 0.97, 0.93), 0.94, 1.08, 1.10, (-0.04, 0.02), 4.0, (0.2, -0.2), (854, 480)
+    ),
+    Hospital("hill", "general surgery", (0.95, 1.0, 1.07), 1.05, 0.9, 1.04, (0.03, 0.0), 5.0, (0.0, -0.4), (960, 540)),
+    Hospital(
+        "coast", "abdominal surgery", (1.0, 1.02, 0.96), 0.9, 1.12, 1.42, (0.0, 0.0), 3.5, (-0.3, 0.1), (1280, 720)
+    ),
+    Hospital("lake", "day surgery", (1.03, 0.98, 1.03), 1.1, 0.95, 0.94, (0.02, -0.02), 6.0, (0.3, -0.3), (640, 480)),
 )
 
 SURGEONS: Final = (
@@ -58,7 +63,9 @@ SURGEONS: Final = (
     Surgeon("surgeon-f", 1.40, "bipolar", left_handed=False),
 )
 
-OPERATION_TYPES: Final = ("laparoscopic-cholecystectomy",)
+CHOLECYSTECTOMY: Final = "laparoscopic-cholecystectomy"
+OPERATION_TYPES: Final = (CHOLECYSTECTOMY, "laparoscopic-adhesiolysis", "diagnostic-laparoscopy")
+"""What is operated; only the first is fitted to real operations (see `fitted`)."""
 
 
 def hospital_named(name: str) -> Hospital:

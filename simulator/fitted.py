@@ -44,6 +44,18 @@ EXTRA_PHASES: Final = {
 EXTRA_LOG_SPREAD: Final = 0.35
 """By hand: standard deviation of the log share of an extra phase."""
 
+OTHER_TYPES: Final[dict[str, dict[str, float]]] = {
+    "laparoscopic-adhesiolysis": {
+        "trocar-placement": 0.10,
+        "preparation": 0.16,
+        "adhesiolysis": 0.52,
+        "cleaning-and-coagulation": 0.12,
+        "port-closure": 0.10,
+    },
+    "diagnostic-laparoscopy": {"trocar-placement": 0.20, "preparation": 0.60, "port-closure": 0.20},
+}
+"""By hand: phases of the other types of operation in their order, with the median share of each."""
+
 SHORTEST_PHASE_SHARE: Final = 0.008
 """By hand: no phase takes less of an operation (the shortest labelled one takes 0.0098)."""
 

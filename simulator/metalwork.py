@@ -35,15 +35,18 @@ class InstrumentTruth:
 
 
 class Layout:
-    """Who is seen where: `tips` [h,w] holds one more than the instrument's number on its tip, `shafts` 1 on the rest.
+    """Who is seen where: maps [h,w], drawn in the same order as the picture, so that what lies behind is cut out.
 
-    Drawn in the same order as the picture, so that what lies behind is cut out.
+    `whole` holds the number of the instrument that is seen, `PROP` on other things, 0 on tissue; `tips` the number on
+    the instrument's tip alone. The instrument of number n is `seen[n - 1]`, its name and track.
     """
+
+    PROP = 255
 
     def __init__(self, size: tuple[int, int]) -> None:
         width, height = size
         self.tips = np.zeros((height, width), np.uint8)
-        self.solid = np.zeros((height, width), np.uint8)
+        self.whole = np.zeros((height, width), np.uint8)
         self.seen: list[tuple[str, int]] = []
 
     def add(self, instrument: str, track: int) -> int:
@@ -51,10 +54,12 @@ class Layout:
         self.seen.append((instrument, track))
         return len(self.seen)
 
-    def cover(self, outline: Points, number: int) -> None:
-        """Mark an outline in pixels as covered by a tip, or by something else with number 0."""
-        cv2.fillPoly(self.tips, [fixed_point(outline)], number, cv2.LINE_8, SUBPIXEL_BITS)
-        cv2.fillPoly(self.solid, [fixed_point(outline)], 1, cv2.LINE_8, SUBPIXEL_BITS)
+    def cover(self, outline: Points, number: int | None = None, *, tip: bool = True) -> None:
+        """Mark an outline in pixels as covered by an instrument, or without a number by something else."""
+        corners = fixed_point(outline)
+        on_tips, on_whole = (0, self.PROP) if number is None else (number if tip else 0, number)
+        cv2.fillPoly(self.tips, [corners], on_tips, cv2.LINE_8, SUBPIXEL_BITS)
+        cv2.fillPoly(self.whole, [corners], on_whole, cv2.LINE_8, SUBPIXEL_BITS)
 
     def truths(self, inside: Labels) -> tuple[InstrumentTruth, ...]:
         """What is seen within the round view [h,w] (1 inside)."""
@@ -88,7 +93,7 @@ def draw(picture: Picture, layout: Layout, hand: Hand) -> None:
             _draw_rod(picture, outline, part.colour)
         else:
             _draw_face(picture, outline, part.colour)
-        layout.cover(outline, number if part.tip else 0)
+        layout.cover(outline, number, tip=part.tip)
 
 
 def _placed(outlines: list[Points], hand: Hand) -> list[Points]:

@@ -53,7 +53,7 @@ def _clips(picture: Picture, layout: Layout, body: Body, state: State, camera: C
         fill(picture, outline, CLIP)
         line = fixed_point(outline)
         cv2.polylines(picture, [line], True, (110, 104, 92), 1, cv2.LINE_AA, SUBPIXEL_BITS)
-        layout.cover(outline, 0)
+        layout.cover(outline)
 
 
 def _drain(picture: Picture, layout: Layout, body: Body, state: State, camera: Camera) -> None:
@@ -73,7 +73,7 @@ def _shaded_tube(picture: Picture, layout: Layout, camera: Camera, line: Points,
         shade = tuple(int(min(255, light * value)) for value in colour)
         outline = tube(line - xy(0, 0.06 * (1 - share) * width), width * share)
         fill(picture, camera.to_px(outline), (shade[0], shade[1], shade[2]))
-    layout.cover(camera.to_px(tube(line, width)), 0)
+    layout.cover(camera.to_px(tube(line, width)))
 
 
 def _ports(picture: Picture, layout: Layout, plan: OperationPlan, state: State, camera: Camera) -> None:
@@ -88,11 +88,11 @@ def _ports(picture: Picture, layout: Layout, plan: OperationPlan, state: State, 
         if 0.0 < share < 0.9:
             spike = np.array([reach + xy(-0.07, -0.02), reach + xy(0.07, -0.02), reach + 0.5 * inward])
             fill(picture, camera.to_px(spike), (206, 208, 214))
-            layout.cover(camera.to_px(spike), 0)
+            layout.cover(camera.to_px(spike))
         dent = camera.to_px(_ellipse(port, 0.17, 0.09))
         fill(picture, dent, (92, 44, 52))
         _shaded_tube(picture, layout, camera, curve(port, reach, 0.0, 4), 0.20, TROCAR)
-        layout.cover(dent, 0)
+        layout.cover(dent)
         if share >= 0.9:
             fill(picture, camera.to_px(_ellipse(reach, 0.10, 0.055)), (38, 32, 36))
 
@@ -108,7 +108,7 @@ def _sutures(
             continue
         wound = camera.to_px(_ellipse(port, 0.12, 0.045))
         fill(picture, wound, (84, 16, 22))
-        layout.cover(wound, 0)
+        layout.cover(wound)
         closed = np.clip(state.sutures * 4 - number - 0.2, 0, 1)
         for stitch in np.linspace(-0.09, 0.09, 4)[: int(np.ceil(4 * closed))]:
             thread = curve(port + xy(stitch - 0.03, -0.10), port + xy(stitch + 0.03, 0.10), 0.12, 7)
@@ -123,7 +123,7 @@ def _sutures(
 def _stroke(picture: Picture, layout: Layout, camera: Camera, line: Points, width: float, colour: Colour) -> None:
     outline = camera.to_px(tube(line, width))
     fill(picture, outline, colour)
-    layout.cover(outline, 0)
+    layout.cover(outline)
 
 
 def _bag(

@@ -10,7 +10,7 @@ from itertools import count, pairwise
 import numpy as np
 
 from simulator import fitted
-from simulator.cast import Surgeon
+from simulator.cast import CHOLECYSTECTOMY, Surgeon
 from simulator.spans import InstrumentSpan, PhaseSpan, Span, without
 from simulator.vocabulary import CHOLEC80_PHASES, PHASES
 
@@ -21,8 +21,25 @@ PREFERENCE = 3.0
 """How much more often a surgeon takes the dissector that he prefers."""
 
 
-def plan_phases(rng: np.random.Generator, duration_ms: int) -> tuple[PhaseSpan, ...]:
+def plan_phases(rng: np.random.Generator, duration_ms: int, operation_type: str) -> tuple[PhaseSpan, ...]:
     """Phases one after another, from 0 to `duration_ms` without a gap."""
+    order = _cholecystectomy(rng) if operation_type == CHOLECYSTECTOMY else _other(rng, operation_type)
+    shortest = fitted.SHORTEST_PHASE_SHARE * sum(weight for _, weight in order)
+    lengths = np.maximum([weight for _, weight in order], shortest)
+    bounds = np.round(np.concatenate([[0], np.cumsum(lengths)]) / lengths.sum() * duration_ms).astype(int)
+    return tuple(
+        PhaseSpan(int(start), int(end), phase) for (phase, _), (start, end) in zip(order, pairwise(bounds), strict=True)
+    )
+
+
+def _other(rng: np.random.Generator, operation_type: str) -> list[tuple[str, float]]:
+    """Phases and their weights of a type that is not a cholecystectomy."""
+    shares = fitted.OTHER_TYPES[operation_type]
+    return [(phase, share * np.exp(rng.normal(0, fitted.EXTRA_LOG_SPREAD))) for phase, share in shares.items()]
+
+
+def _cholecystectomy(rng: np.random.Generator) -> list[tuple[str, float]]:
+    """Phases in their order with weights that follow the real durations."""
     log_seconds = rng.multivariate_normal(fitted.LOG_SECONDS_MEAN, fitted.LOG_SECONDS_COVARIANCE)
     weights = dict(zip(CHOLEC80_PHASES, np.exp(log_seconds), strict=True))
     if rng.random() < fitted.CLEANING_ABSENT_RATE:
@@ -32,13 +49,7 @@ def plan_phases(rng: np.random.Generator, duration_ms: int) -> tuple[PhaseSpan, 
         if rng.random() < rate:
             weights[phase] = seven * share * np.exp(rng.normal(0, fitted.EXTRA_LOG_SPREAD))
     order = [(phase, weights[phase]) for phase in _phase_order(rng) if phase in weights]
-    order = _with_return(rng, order)
-    shortest = fitted.SHORTEST_PHASE_SHARE * sum(weight for _, weight in order)
-    lengths = np.maximum([weight for _, weight in order], shortest)
-    bounds = np.round(np.concatenate([[0], np.cumsum(lengths)]) / lengths.sum() * duration_ms).astype(int)
-    return tuple(
-        PhaseSpan(int(start), int(end), phase) for (phase, _), (start, end) in zip(order, pairwise(bounds), strict=True)
-    )
+    return _with_return(rng, order)
 
 
 def _phase_order(rng: np.random.Generator) -> list[str]:

@@ -1,7 +1,7 @@
 """Paints the layers of tissue: colour from the tiles, form from light on a relief, wet highlights.
 
-Belongs here: rasterising and shading. Does not belong here: what lies where (`anatomy`), instruments, effects of
-the camera (`effects`).
+Belongs here: which layer is foremost at each pixel, shading. Does not belong here: what lies where (`anatomy`),
+instruments, effects of the camera (`effects`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from simulator.view import SUBPIXEL_BITS, Camera, Field, Labels, Picture, Points
 COARSE = 2
 """Light is computed on every second pixel in each direction: relief is smooth."""
 FINEST_HEIGHT = 576
-"""Tissue of larger pictures is painted at this height and enlarged; its class ids are drawn at full size."""
+"""Tissue of larger pictures is painted at this height and enlarged."""
 LIGHT_HEIGHT = 1.5
 """Distance of optics and light from the scene, in half picture heights."""
 AMBIENT, DIFFUSE, SHINE, SHARPNESS = 0.24, 0.94, 480.0, 96
@@ -40,8 +40,8 @@ def paint(
     hospital: Hospital,
     shadows: list[Points],
     size: tuple[int, int],
-) -> tuple[Picture, Labels]:
-    """The picture [h,w,3] of the tissue and its class ids [h,w], for `size` = (width, height).
+) -> Picture:
+    """The picture [h,w,3] of the tissue, for `size` = (width, height).
 
     `shadows` are outlines in pixels of what stands between light and tissue.
     """
@@ -51,22 +51,21 @@ def paint(
         nearer = replace(
             camera, scale=camera.scale * share, centre_px=(share * camera.centre_px[0], share * camera.centre_px[1])
         )
-        enlarged, _ = paint(layers, tiles, nearer, hospital, [share * shadow for shadow in shadows], small)
-        return bytes_of(cv2.resize(enlarged, size)), _drawn(layers, [layer.label for layer in layers], camera, size)
+        enlarged = paint(layers, tiles, nearer, hospital, [share * shadow for shadow in shadows], small)
+        return bytes_of(cv2.resize(enlarged, size))
     outlines = [camera.to_px(layer.outline) for layer in layers]
     surface = _surface(layers, tiles, camera, size)
     shade, shine = _light(layers, outlines, surface[..., 3], camera, hospital, shadows)
     colour = cv2.multiply(surface[..., :3], cv2.merge([shade] * 3), scale=1 / UNIT_SHADE)
-    picture = cv2.add(colour, cv2.merge([shine] * 3))
-    return bytes_of(picture), _drawn(layers, [layer.label for layer in layers], camera, size)
+    return bytes_of(cv2.add(colour, cv2.merge([shine] * 3)))
 
 
-def _drawn(layers: list[Layer], values: list[int], camera: Camera, size: tuple[int, int]) -> Labels:
+def drawn(layers: list[Layer], values: list[int], camera: Camera, size: tuple[int, int]) -> Labels:
     """The value of the foremost layer at each pixel [h,w], one value a layer; 0 where there is none."""
-    drawn = np.zeros((size[1], size[0]), np.uint8)
+    foremost = np.zeros((size[1], size[0]), np.uint8)
     for layer, value in zip(layers, values, strict=True):
-        cv2.fillPoly(drawn, [fixed_point(camera.to_px(layer.outline))], value, cv2.LINE_8, SUBPIXEL_BITS)
-    return drawn
+        cv2.fillPoly(foremost, [fixed_point(camera.to_px(layer.outline))], value, cv2.LINE_8, SUBPIXEL_BITS)
+    return foremost
 
 
 def _surface(
@@ -77,9 +76,9 @@ def _surface(
     units_per_texel = TILE_UNITS / TILE_PX
     alike: dict[tuple[str, tuple[float, float]], int] = {}
     numbers = [alike.setdefault((layer.material, layer.moved), len(alike) + 1) for layer in layers]
-    drawn = _drawn(layers, numbers, camera, size)
+    foremost = drawn(layers, numbers, camera, size)
     for (material, moved), number in alike.items():
-        mask = cv2.inRange(drawn, number, number)
+        mask = cv2.inRange(foremost, number, number)
         x, y, w, h = cv2.boundingRect(mask)
         if w == 0:
             continue

@@ -1,11 +1,12 @@
 """Writes the truth of an operation to files.
 
-Belongs here: the layout of a truth folder. Does not belong here: what is true (`operation`, `render`).
+Belongs here: the layout of our own truth folder. Does not belong here: the layouts of public data sets (`layouts`),
+what is true (`operation`, `render`).
 
     phases.csv         start_ms, end_ms, phase
     instruments.csv    start_ms, end_ms, instrument, track, slot   (in the body, the way in and out included)
     events.csv         start_ms, end_ms, kind
-    operation.json     seed, duration_ms, hospital, surgeon, operation_type, day, disturbances
+    operation.json     seed, duration_ms, hospital, surgeon, patient, operation_type, day, disturbances
     boxes.csv          timestamp_ms, instrument, track, x_min_px, y_min_px, x_max_px, y_max_px   (only if sampled)
     anatomy/NNNNNNNN.png   class ids of the picture at that millisecond                          (only if sampled)
 """
@@ -22,7 +23,7 @@ import cv2
 import numpy as np
 
 from simulator.operation import OperationPlan
-from simulator.render import render_frame
+from simulator.render import truth_at
 
 
 def write_truth(plan: OperationPlan, folder: Path) -> None:
@@ -38,6 +39,7 @@ def write_truth(plan: OperationPlan, folder: Path) -> None:
         "duration_ms": plan.duration_ms,
         "hospital": plan.hospital,
         "surgeon": plan.surgeon,
+        "patient": plan.patient,
         "operation_type": plan.operation_type,
         "day": plan.day.isoformat(),
         "disturbances": [asdict(span) for span in plan.disturbances],
@@ -52,7 +54,7 @@ def write_sampled_truth(plan: OperationPlan, folder: Path, fps: float, width: in
     moments = np.arange(0, plan.duration_ms, 1000.0 / fps).round().astype(int).tolist()
     rows = []
     for timestamp_ms in moments:
-        frame = render_frame(plan, timestamp_ms, width, height)
+        frame = truth_at(plan, timestamp_ms, width, height)
         cv2.imwrite(str(folder / "anatomy" / f"{timestamp_ms:08d}.png"), frame.anatomy)
         for seen in frame.instruments:
             corners = dict(zip(("x_min_px", "y_min_px", "x_max_px", "y_max_px"), seen.box_px, strict=True))

@@ -341,7 +341,7 @@ def test_a_failed_recording_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_the_command_line_makes_videos_sidecars_and_truth(tmp_path: Path) -> None:
-    words = ["--count", "2", "--seed", "5", "--duration-s", "20", "--fps", "1", "--width", "160", "--height", "120"]
+    words = ["--count", "2", "--seed", "5", "--duration-s", "20", "--fps", "1", "--size", "160x120"]
     command = [sys.executable, "-m", "simulator", *words, "--truth-fps", "0.2", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,93 @@
+"""Writes a set of operations: videos, sidecars, truth in our tables and in public layouts, and the index.
+
+Belongs here: which file lies where. Does not belong here: what is in the files, arguments and progress (`__main__`).
+
+    operation_001.mp4, operation_001.json   what a hospital would upload
+    index.csv                               for each operation: patient, surgeon, hospital, type, day, seed, recording
+    truth/operation_001/                    our tables (`truth`)
+    layouts/cholec80/ ...                   the same truth as public data sets have it (`layouts`)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator.cast import hospital_named
+from simulator.cohort import Member, index_row, write_index
+from simulator.layouts import write_layouts
+from simulator.truth import sidecar, write_sampled_truth, write_truth
+from simulator.video import write_video
+
+
+@dataclass(frozen=True)
+class Recording:
+    """How the operations of a set are recorded.
+
+    `size_px` (width, height, even) is the hospital's own when None; `crf` the codec's usual when None; `truth_fps`
+    pictures a second get boxes and masks, 0 for none; without `videos` only truth is written.
+    """
+
+    fps: float = 25.0
+    size_px: tuple[int, int] | None = None
+    codec: str = "libx264"
+    crf: int | None = None
+    vfr: bool = False
+    truth_fps: float = 1.0
+    videos: bool = True
+    layouts: bool = True
+
+
+def write_set(
+    members: Iterable[Member],
+    out: Path,
+    recording: Recording,
+    watch: Callable[[Member], Callable[[int, int], None]],
+) -> None:
+    """Write every operation of the set and the index, which grows with each operation.
+
+    Args:
+        members: the operations.
+        out: folder to write to; made where it is missing.
+        recording: how they are recorded.
+        watch: asked for each operation, gives what is called as `on_frame(done, total)`.
+
+    Raises:
+        av.error.FFmpegError: As `write_video`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, object]] = []
+    for member in members:
+        size = recording.size_px or hospital_named(member.plan.hospital).size_px
+        _write(member, out, recording, size, watch(member))
+        rows.append(index_row(member, size, recording.fps, recording.codec, vfr=recording.vfr))
+        write_index(out / "index.csv", rows)
+
+
+def _write(
+    member: Member, out: Path, recording: Recording, size: tuple[int, int], on_frame: Callable[[int, int], None]
+) -> None:
+    """One operation."""
+    plan, truth = member.plan, out / "truth" / member.name
+    if recording.videos:
+        write_video(
+            plan,
+            out / f"{member.name}.mp4",
+            recording.fps,
+            *size,
+            recording.codec,
+            recording.crf,
+            vfr=recording.vfr,
+            processes=len(os.sched_getaffinity(0)),
+            on_frame=on_frame,
+        )
+        card = sidecar(plan, member.name, hospital_named(plan.hospital).department)
+        (out / f"{member.name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    write_truth(plan, truth)
+    if recording.truth_fps > 0:
+        write_sampled_truth(plan, truth, recording.truth_fps, *size)
+    if recording.layouts:
+        write_layouts(plan, member.number, out / "layouts", size)
