@@ -5,12 +5,13 @@ Belongs here: the job's name, selection and tags. Does not belong here: the stag
 
 import dagster as dg
 
-MAX_RUNTIME_S = 7200
+from neurovision_assets.stage.step import RUN_TIME_S, RUN_TIME_TAG
+
 PROCESS_VIDEO = "process_video"
 
 process_video_job = dg.define_asset_job(
     PROCESS_VIDEO,
     selection=dg.AssetSelection.key_prefixes(["surgery"]) - dg.AssetSelection.assets(["surgery", "uploads"]),
     description="Everything that is made of an uploaded operation: frames, predictions, events, report.",
-    tags={"dagster/max_runtime": str(MAX_RUNTIME_S)},
+    tags={RUN_TIME_TAG: str(round(RUN_TIME_S))},
 )

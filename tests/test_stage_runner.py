@@ -283,3 +283,16 @@ def test_stages_that_read_each_other_can_share_a_step(platform: ToyPlatform):
     assert platform.materialized("extra") == {one, two}
     assert platform.materialized("total") == {one}
     assert ("total", "two") not in platform.script.computed
+
+
+def test_a_run_of_long_videos_has_more_than_two_hours(platform: ToyPlatform):
+    short, *long = platform.add("short", "long", "longer")
+
+    time_of = {}
+    for keys in ([short], long):
+        result = platform.run(keys)
+        run = platform.instance.get_run_by_id(result.run_id)
+        assert run is not None
+        time_of[keys[0]] = run.tags.get("dagster/max_runtime")
+
+    assert time_of == {short: None, long[0]: str(2 * 3 * 3600)}

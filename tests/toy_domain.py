@@ -58,7 +58,7 @@ def _spec(name: str, inputs: tuple[str, ...], optional: tuple[str, ...] = (), **
 TOY = Pipeline(
     domain="toy",
     stages=(
-        _spec("seed", (), priority=3),
+        _spec("seed", (), priority=3, run_time_s=lambda facts: facts["hours"] * 3600.0),
         _spec("double", ("seed",), priority=2),
         _spec("extra", ("seed",), priority=1),
         _spec("total", ("double",), ("extra",)),
@@ -88,9 +88,11 @@ def toy_assets(script: Script, *, in_one_step: bool = False) -> list[dg.AssetsDe
 
     @stage_recipe(TOY, "seed")
     def seed(work: Work[ToyConfig]) -> Outcome:
-        """Three numbers."""
+        """Three numbers; the video's label tells how long it is."""
         script.play(work)
-        return _write(work, [1, 2, 3])
+        outcome = _write(work, [1, 2, 3])
+        outcome.facts["hours"] = 3 if work.video_id.startswith("long") else 0
+        return outcome
 
     @stage_recipe(TOY, "double")
     def double(work: Work[ToyConfig]) -> Outcome:

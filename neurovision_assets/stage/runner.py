@@ -52,10 +52,12 @@ class Ended:
     Attributes:
         events: what Dagster is told.
         failure: why the video can go no further in this run; None where it can.
+        record: the result, None where there is none.
     """
 
     events: tuple[Event, ...]
     failure: FailureRecord | None = None
+    record: ArtifactRecord | None = None
 
 
 class UpstreamFailed(PermanentFailure):
@@ -131,7 +133,7 @@ class StageRun:
         clear_failure(self.store, self.spec.asset, video_id)
         told = events.materialization(self.spec, record, self.reader, self.context.instance, reused=reused)
         progress(1.0, self.spec.progress.message.format(**record.counts))
-        return Ended((told, *events.checks_passed(self.spec, video_id)))
+        return Ended((told, *events.checks_passed(self.spec, video_id)), record=record)
 
     def _result(
         self, upload: UploadRecord, profile: ResolvedProfile, progress: StageProgress

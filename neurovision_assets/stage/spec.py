@@ -5,7 +5,9 @@ Belongs here: the declaration and the name grammar of assets. Does not belong he
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -50,6 +52,8 @@ class StageSpec:
         progress: its share of the whole.
         kinds: for the UI.
         priority: order among stages that could run at the same time, greater first.
+        run_time_s: from the facts that this stage found out, how long a run may take for the video; None where it
+            tells nothing about that.
     """
 
     domain: str
@@ -64,6 +68,7 @@ class StageSpec:
     contract: TableContract | None = None
     kinds: frozenset[str] = frozenset()
     priority: int = 0
+    run_time_s: Callable[[Mapping[str, Any]], float] | None = None
 
     @property
     def asset(self) -> str:

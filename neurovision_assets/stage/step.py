@@ -15,12 +15,17 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import dagster as dg
 
+from neurovision_assets.artifacts import ArtifactRecord
 from neurovision_assets.stage import events
 from neurovision_assets.stage.failures import FailureRecord
 from neurovision_assets.stage.recipe import Stage
 from neurovision_assets.stage.runner import Ended, Event, StageRun
 from neurovision_assets.stage.sharing import Sharing
 from neurovision_assets.stage.turns import ProgressInTurns
+
+RUN_TIME_S = 7200.0
+"""A run has two hours (NV-117), and more where its videos are long."""
+RUN_TIME_TAG = "dagster/max_runtime"
 
 
 class StepRun:
@@ -43,12 +48,15 @@ class StepRun:
             dg.Failure: no video can go on, or this is the run's last step and some video failed on the way.
         """
         failed: dict[str, FailureRecord] = {}
+        allowed_s = 0.0
         video_ids = list(self._context.partition_keys)
         for video_id in video_ids:
             for ended in self._video(video_id):
                 yield from ended.events
                 if ended.failure is not None:
                     failed.setdefault(video_id, ended.failure)
+                allowed_s += run_time_s(self._stages, ended.record)
+        allow_time(self._context, allowed_s)
         if failed and (len(failed) == len(video_ids) or self._is_last_step()):
             raise dg.Failure(
                 description="\n".join(failure.reason for failure in failed.values()),
@@ -82,6 +90,20 @@ class StepRun:
         pipeline = self._stages[-1].pipeline
         position = pipeline.stages.index(self._stages[-1].spec)
         return not any(events.asset_key(later) in selected for later in pipeline.stages[position + 1 :])
+
+
+def run_time_s(stages: Sequence[Stage], record: ArtifactRecord | None) -> float:
+    """What a result says about how long a run may take for its video; 0 where it says nothing."""
+    if record is None:
+        return 0.0
+    [spec] = [stage.spec for stage in stages if stage.spec.asset == record.provenance.asset]
+    return 0.0 if spec.run_time_s is None else spec.run_time_s(record.facts)
+
+
+def allow_time(context: dg.AssetExecutionContext, seconds: float) -> None:
+    """Give a run of long videos more than the usual time; Dagster's run monitoring reads the tag at every look."""
+    if seconds > RUN_TIME_S:
+        context.instance.add_run_tags(context.run.run_id, {RUN_TIME_TAG: str(round(seconds))})
 
 
 def _side_by_side(

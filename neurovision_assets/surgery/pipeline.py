@@ -20,6 +20,9 @@ from neurovision_assets.surgery.video.config import VideoConfig
 
 DOMAIN = "surgery"
 
+RUN_TIME_FACTOR = 6
+"""A run may take this many times a video's length."""
+
 VIDEO = StageSpec(
     domain=DOMAIN,
     name="video",
@@ -30,6 +33,7 @@ VIDEO = StageSpec(
     progress=ProgressSpan(0, 10, "Видео загружено"),
     kinds=frozenset({"video", "ffmpeg"}),
     priority=90,
+    run_time_s=lambda facts: RUN_TIME_FACTOR * facts["duration_ms"] / 1000,
 )
 FRAMES = StageSpec(
     domain=DOMAIN,
