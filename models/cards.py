@@ -29,7 +29,7 @@ def write_scores(folder: Path, scores: dict[str, Any]) -> None:
     _, end, tail = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{card} lacks the marks '{BEGIN}' and '{END}'")
-    card.write_text(f"{head}{BEGIN}\n{_tables(_rounded(scores))}{END}{tail}")
+    card.write_text(f"{head}{BEGIN}\n{_tables(_rounded(scores))}\n{END}{tail}")
 
 
 def _tables(scores: dict[str, Any], heading: str = "") -> str:
@@ -37,7 +37,7 @@ def _tables(scores: dict[str, Any], heading: str = "") -> str:
     if "protocol" in scores:
         rows = "".join(f"| {name} | {value} |\n" for name, value in _flat(scores) if name not in {"protocol", "how"})
         statement = f"{scores['how']} (`{scores['protocol']}`)"
-        return f"\n**{heading}.** {statement}\n\n| figure | value |\n|---|---|\n{rows}\n"
+        return f"\n**{heading}.** {statement}\n\n| figure | value |\n|---|---|\n{rows}"
     names = {key: f"{heading}, {key}" if heading else key for key in scores}
     return "".join(_tables(inner, names[key].replace("_", " ")) for key, inner in scores.items())
 

@@ -98,12 +98,15 @@ def test_all_four_together_are_small() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_card_shows_the_scores_that_the_build_wrote(name: str) -> None:
+def test_card_shows_the_scores_that_the_build_wrote_each_with_its_protocol(name: str) -> None:
     scores = json.loads((MODELS / name / "scores.json").read_text())
     card = (MODELS / name / "MODEL_CARD.md").read_text()
-    for figure, value in scores["unseen_simulated_operations"].items():
-        if not isinstance(value, dict):
-            assert f"| {figure.replace('_', ' ')} | {value} |" in card
+    for group in scores["unseen_simulated_operations"].values():
+        assert f"(`{group['protocol']}`)" in card
+        assert group["how"] in card
+        for figure, value in group.items():
+            if isinstance(value, int | float):
+                assert f"| {figure.replace('_', ' ')} | {value} |" in card
 
 
 def test_taxonomies_cover_the_labels() -> None:

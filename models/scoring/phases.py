@@ -73,13 +73,13 @@ def unrelaxed_scores(operations: Pairs, names: Sequence[str]) -> Scores:
         "operations": len(operations),
         "frames": sum(len(truth) for _, truth in operations),
         "accuracy": float(np.mean(accuracies)),
-        "accuracy_sd": _spread(accuracies),
+        **_spread("accuracy", accuracies),
         "majority_accuracy": float(np.mean(majorities)),
     }
     for name in MEASURES:
         by_operation = [float(np.nanmean(one[name])) for one in measures]
         figures[name] = float(np.mean(by_operation))
-        figures[f"{name}_sd"] = _spread(by_operation)
+        figures |= _spread(name, by_operation)
     figures["recall_by_phase"] = by_name(names, nanmean_rows([one["recall"] for one in measures]))
     return Scores(UNRELAXED, figures)
 
@@ -96,5 +96,6 @@ def by_name(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, floa
     return {name: float(value) for name, value in zip(names, values, strict=True) if np.isfinite(value)}
 
 
-def _spread(values: Sequence[float]) -> float | None:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+def _spread(name: str, values: Sequence[float]) -> dict[str, float]:
+    """Standard deviation under its name; nothing for a single operation."""
+    return {f"{name}_sd": float(np.std(values, ddof=1))} if len(values) > 1 else {}

@@ -1,0 +1,130 @@
+"""What the default models are worth on real operations, and what their frozen features are worth with a fitted head.
+
+Two operations of CholecT50 (VID70, VID74), about 220 labelled seconds in all. A head is logistic regression
+(scikit-learn, its default settings, features standardised) on the frozen backbone, fitted on one operation and scored
+on the other, beside the default weights and beside the baseline that always says what was most common in the operation
+that the head was fitted on. ``python -m benchmarks.real_heads FOLDER``, the folder of ``VID70`` and ``VID70.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.measure import REPOSITORY, machine
+from models.build import REPOSITORY as MODELS
+from models.contracts import EXTRACTOR
+from models.data import decode_jpeg
+from models.engine import extract_features
+from models.labels import CHOLEC80_PHASES, INSTRUMENTS
+from models.real_clips import phase_id, seen_instruments, seven_phases, stacked
+from models.scoring.phases import unrelaxed_scores
+from models.scoring.presence import presence_scores
+
+DEFAULT_FOLDER = REPOSITORY.parent / "shared" / "data" / "surgery" / "cholect50"
+VIDEOS = ("VID70", "VID74")
+INSTRUMENT_FIELD, PHASE_FIELD = 1, 14
+"""Places in a label of CholecT50 (its label_mapping and README)."""
+MOST_STEPS = 2000
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labelled pictures of one real operation.
+
+    Attributes:
+        frames: RGB, in order of time.
+        phases: int64 [T], Cholec80's ids.
+        presence: bool [T,7].
+        features: float32 [T,2048] of the frozen backbone.
+    """
+
+    frames: list[npt.NDArray[np.uint8]]
+    phases: npt.NDArray[np.int64]
+    presence: npt.NDArray[np.bool_]
+    features: npt.NDArray[np.float32]
+
+
+def labelled(folder: Path, video: str) -> Labelled:
+    """Read the pictures that have a label; the file's name is the second."""
+    document = json.loads((folder / f"{video}.json").read_text())
+    names = document["categories"]
+    frames, phases, presence = [], [], []
+    for path in sorted((folder / video).glob("*.jpg")):
+        rows = document["annotations"].get(str(int(path.stem)))
+        if not rows:
+            continue
+        tools = {names["instrument"].get(str(row[INSTRUMENT_FIELD])) for row in rows}
+        frames.append(decode_jpeg(path.read_bytes()))
+        phases.append(phase_id(names["phase"][str(rows[0][PHASE_FIELD])]))
+        presence.append([name in tools for name in INSTRUMENTS])
+    features = extract_features(MODELS, stacked(frames, EXTRACTOR))[0]
+    return Labelled(frames, np.array(phases), np.array(presence), features)
+
+
+def fitted(given: npt.NDArray[np.float32], wanted: npt.NDArray[Any], asked: npt.NDArray[np.float32]) -> Any:
+    """Probabilities [T] of the second of two answers, from logistic regression; a constant where only one is known."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if len(np.unique(wanted)) == 1:
+        return np.full(len(asked), float(wanted[0]))
+    head = make_pipeline(StandardScaler(), LogisticRegression(max_iter=MOST_STEPS)).fit(given, wanted)
+    return head.predict_proba(asked)[:, 1]
+
+
+def phases_by(learnt: Labelled, asked: Labelled) -> dict[str, npt.NDArray[np.int64]]:
+    """Phases [T] by each way of telling them."""
+    ids = np.arange(len(CHOLEC80_PHASES))
+    sure = np.stack([fitted(learnt.features, learnt.phases == phase, asked.features) for phase in ids], axis=1)
+    return {
+        "default weights": seven_phases(MODELS, asked.features).argmax(axis=1),
+        "fitted head": sure.argmax(axis=1),
+        "majority": np.full(len(asked.phases), np.bincount(learnt.phases).argmax()),
+    }
+
+
+def presence_by(learnt: Labelled, asked: Labelled) -> dict[str, npt.NDArray[np.float64]]:
+    """Score of every instrument [T,7] by each way of telling it."""
+    columns = learnt.presence.T
+    return {
+        "default weights": seen_instruments(MODELS, asked.frames).astype(np.float64),
+        "fitted head": np.stack([fitted(learnt.features, column, asked.features) for column in columns], axis=1),
+        "majority": np.tile(learnt.presence.mean(axis=0), (len(asked.presence), 1)),
+    }
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print phases and instruments of each operation, by default weights, by a head of the other one, by majority."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.real_heads", description="Score on real operations.")
+    parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER)
+    folder = parser.parse_args(arguments).folder
+    if not folder.is_dir():
+        print(f"real heads: not measured, there is no folder {folder}")
+        return
+    print(f"real operations, frozen features and fitted heads ({machine()})")
+    data = {video: labelled(folder, video) for video in VIDEOS}
+    for learnt, asked in (VIDEOS, VIDEOS[::-1]):
+        one = data[asked]
+        own = np.bincount(one.phases).max() / len(one.phases)
+        print(f"\n{asked}, {len(one.phases)} frames, heads fitted on {learnt}; its own longest phase takes {own:.3f}")
+        for way, phases in phases_by(data[learnt], one).items():
+            figures = unrelaxed_scores([(phases, one.phases)], CHOLEC80_PHASES).figures
+            print(f"  phases, {way}: accuracy {figures['accuracy']:.3f}, f1 {figures['f1']:.3f}")
+        for way, given in presence_by(data[learnt], one).items():
+            told = presence_scores(given, one.presence, INSTRUMENTS).figures
+            spelt = (f"{name} {told[name]:.3f}" for name in ("presence_f1", "presence_map") if told[name] is not None)
+            print(f"  instruments, {way}: {', '.join(spelt)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
