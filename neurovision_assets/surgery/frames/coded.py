@@ -45,7 +45,7 @@ class Coded:
     """A coded picture among the others.
 
     Attributes:
-        is_disposable: no other picture is predicted from it.
+        is_disposable: no other picture is predicted from it, and it carries no headers.
         is_restart: nothing from it on is predicted from what was before it (IDR).
         has_parameters: it carries headers that later pictures may need.
     """
@@ -103,7 +103,7 @@ class _H264:
         if not slices:
             return None
         return Coded(
-            is_disposable=all(header >> 5 == 0 for header in slices),
+            is_disposable=not has_parameters and all(header >> 5 == 0 for header in slices),
             is_restart=all(header & 31 == H264_IDR_SLICE for header in slices),
             has_parameters=has_parameters,
         )
@@ -133,7 +133,7 @@ class _Hevc:
         if not slices:
             return None
         return Coded(
-            is_disposable=all(kind in HEVC_SUBLAYER_NON_REFERENCE for kind in slices),
+            is_disposable=not has_parameters and all(kind in HEVC_SUBLAYER_NON_REFERENCE for kind in slices),
             is_restart=all(kind in HEVC_IDR for kind in slices),
             has_parameters=has_parameters,
         )

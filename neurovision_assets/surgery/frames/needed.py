@@ -58,6 +58,7 @@ class _Waiting:
     """What is known of a packet; the packet itself is kept apart, as it may have to go before this does."""
 
     coded: Coded
+    may_go: bool
     is_decided: bool
     is_wanted: bool = False
     time_us: int = 0
@@ -122,7 +123,7 @@ class Need:
         coded, pts = self._reader(bytes(packet)), packet.pts
         if coded is None or pts is None or not self._is_plausible(pts, packet.dts, coded):
             return False
-        waiting = _Waiting(coded, is_decided=packet.is_discard)
+        waiting = _Waiting(coded, may_go=coded.is_disposable, is_decided=packet.is_discard)
         self._undecided.append((packet, waiting))
         self._waiting_bytes += packet.size
         if not packet.is_discard:
@@ -166,8 +167,8 @@ class Need:
 
     def _wanted(self, nearest: _Waiting) -> _Waiting:
         """The nearest picture or the one beside it."""
-        others = [waiting for waiting in self._of_instant if not waiting.coded.is_disposable]
-        if not nearest.coded.is_disposable or not others:
+        others = [waiting for waiting in self._of_instant if not waiting.may_go]
+        if not nearest.may_go or not others:
             return nearest
         instant = self._sampler.instant_of(nearest.time_us)
         other = min(others, key=lambda waiting: self._sampler.distance(waiting.time_us, instant))
@@ -182,7 +183,7 @@ class Need:
             if waiting.coded.is_restart:
                 yield from self._given_out(leads_on=False)
             is_wanted = waiting.is_wanted or waiting.coded.has_parameters
-            self._held.append((packet, is_wanted or not waiting.coded.is_disposable))
+            self._held.append((packet, is_wanted or not waiting.may_go))
             if is_wanted:
                 yield from self._given_out(leads_on=True)
         if self._waiting_bytes > MAX_WAITING_BYTES:
@@ -190,7 +191,9 @@ class Need:
 
     def _all_waiting(self) -> Iterator[Verdict]:
         """Everything that waits, to be decoded unless it is known that nobody wants it."""
-        self._held += [(packet, True) for packet, _ in self._undecided]
+        for packet, waiting in self._undecided:
+            waiting.may_go = False
+            self._held.append((packet, True))
         self._undecided.clear()
         yield from self._given_out(leads_on=True)
 
