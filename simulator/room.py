@@ -18,6 +18,8 @@ Box = tuple[int, int, int, int]
 """x_min, y_min, x_max, y_max; maxima are excluded."""
 
 CANVAS = (800, 600)
+MARGIN = 280
+"""Empty room around the canvas, for pictures wider than it: only there may walls be mirrored, never people."""
 OUT_OF_FOCUS_PX, WITH_FACES_PX = 2.6, 1.0
 """Blur at 480 lines: an endoscope is focused for a few centimetres; with faces that a test looks for, less of it."""
 GREENS = ((70, 130, 120), (60, 110, 150), (84, 140, 100), (70, 120, 165))
@@ -40,7 +42,7 @@ def _background(seed: int) -> Picture:
     for angle in np.linspace(0, 2 * np.pi, 7)[:-1]:
         bulb = (int(lamp[0] + 74 * np.cos(angle)), int(lamp[1] + 40 * np.sin(angle)))
         cv2.circle(room, bulb, 24, (255, 255, 250), -1, cv2.LINE_AA)
-    return room
+    return bytes_of(cv2.copyMakeBorder(room, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_REFLECT))
 
 
 def _person(room: Picture, rng: np.random.Generator, x: float, y: float, size: float, face: Picture | None) -> None:
@@ -78,11 +80,7 @@ def _hang(room: Picture, face: Picture, head: Box) -> None:
     y, x = (large.shape[0] - high) // 2, (large.shape[1] - across) // 2
     inside = np.zeros((high, across), np.uint8)
     cv2.ellipse(inside, (across // 2, high // 2), (across // 2, high // 2), 0, 0, 360, 255, -1)
-    seen = (slice(max(0, top), bottom), slice(max(0, left), right))
-    cut = (slice(max(0, -top), high), slice(max(0, -left), across))
-    height, width = room[seen].shape[:2]
-    cut = (slice(cut[0].start, cut[0].start + height), slice(cut[1].start, cut[1].start + width))
-    cv2.copyTo(large[y : y + high, x : x + across][cut], inside[cut], room[seen])
+    cv2.copyTo(large[y : y + high, x : x + across], inside, room[top:bottom, left:right])
 
 
 def room(
@@ -105,17 +103,19 @@ def room(
     heads = []
     for number in range(int(rng.integers(2, 4))):
         dx, dy = sway(seed, 610 + number, timestamp_ms, 5.0)
-        x = (number + rng.uniform(0.3, 0.8)) * CANVAS[0] / 3 + 18 * dx
-        y, size = rng.uniform(190, 290) + 10 * dy, rng.uniform(52, 78)
+        x = (number + rng.uniform(0.3, 0.8)) * CANVAS[0] / 3 + 18 * dx + MARGIN
+        y, size = rng.uniform(190, 290) + 10 * dy + MARGIN, rng.uniform(52, 78)
         _person(canvas, rng, x, y, size, faces[number % len(faces)] if faces else None)
         heads.append(_head(x, y, size))
     drape = tuple(int(v) for v in rng.uniform((40, 90, 110), (80, 140, 170)))
-    cv2.rectangle(canvas, (0, 490), CANVAS, drape, -1)
-    cv2.ellipse(canvas, (CANVAS[0] // 2, 520), (520, 60), 0, 0, 360, drape, -1, cv2.LINE_AA)
+    cv2.rectangle(canvas, (0, 490 + MARGIN), (canvas.shape[1], canvas.shape[0]), drape, -1)
+    middle = (CANVAS[0] // 2 + MARGIN, 520 + MARGIN)
+    cv2.ellipse(canvas, middle, (520, 60), 0, 0, 360, drape, -1, cv2.LINE_AA)
     (dx, dy), (roll, zoom) = sway(seed, 620, timestamp_ms, 2.4), sway(seed, 621, timestamp_ms, 3.0)
+    x, y = CANVAS[0] / 2 + MARGIN, CANVAS[1] / 2 + MARGIN
     scale = height / CANVAS[1] * (1.15 + 0.15 * zoom)
-    matrix = np.asarray(cv2.getRotationMatrix2D((CANVAS[0] / 2, CANVAS[1] / 2), 14 * roll, scale), np.float64)
-    matrix[:, 2] += (width / 2 - CANVAS[0] / 2 + 70 * dx * scale, height / 2 - CANVAS[1] / 2 + 40 * dy * scale)
+    matrix = np.asarray(cv2.getRotationMatrix2D((x, y), 14 * roll, scale), np.float64)
+    matrix[:, 2] += (width / 2 - x + 70 * dx * scale, height / 2 - y + 40 * dy * scale)
     seen = cv2.warpAffine(canvas, matrix, (width, height), None, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
     softness = WITH_FACES_PX if faces else OUT_OF_FOCUS_PX
     boxes = (_seen(head, matrix, width, height) for head in heads)

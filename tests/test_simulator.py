@@ -1,12 +1,11 @@
 """The simulator: plans follow the statistics of real operations, pictures are reproducible and agree with their truth.
 
-Belongs here: plans, pictures, truth, files, the command line. Does not belong here: models trained on them.
+Belongs here: plans, pictures, truth, videos. Does not belong here: sets of operations (`test_simulator_sets`), models
+trained on them.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -24,7 +23,7 @@ from simulator.body import body_of, gallbladder_axis
 from simulator.fit import order_rates, read_runs, relative_durations
 from simulator.operation import OperationPlan, plan_operation
 from simulator.progress import state_at
-from simulator.render import SimulatedFrame, render_frame
+from simulator.render import SimulatedFrame, render_frame, truth_at
 from simulator.sample import sample_plan
 from simulator.spans import active
 from simulator.video import frame_times, write_video
@@ -302,6 +301,44 @@ def test_smoke_bleeding_and_out_of_body_are_seen() -> None:
     assert np.mean(np.array(differences["bleeding"]) > 100) > 0.8
 
 
+def test_truth_without_a_picture_is_the_same(plan: OperationPlan, frames: list[tuple[int, SimulatedFrame]]) -> None:
+    for at, frame in frames[::3]:
+        alone = truth_at(plan, at, *SIZE)
+        assert alone.anatomy.tobytes() == frame.anatomy.tobytes()
+        assert (alone.phase, alone.instruments, alone.events, alone.heads) == (
+            frame.phase, frame.instruments, frame.events, frame.heads,
+        )  # fmt: skip
+
+
+def test_faces_of_the_caller_are_seen_where_the_truth_says() -> None:
+    """A face of one colour that nothing else has fills its head's box, and no other part of the picture."""
+    colour = (250, 20, 240)
+    face = np.full((90, 60, 3), colour, np.uint8)
+    heads = 0
+    for seed in range(12):
+        operation = plan_operation(seed)
+        for event in (one for one in operation.events if one.kind == "out-of-body"):
+            at = (event.start_ms + event.end_ms) // 2
+            with_faces, drawn = (render_frame(operation, at, 426, 240, faces) for faces in ((face,), ()))
+            assert with_faces.heads == drawn.heads
+            assert not np.array_equal(with_faces.image, drawn.image)
+            red, green, blue = cv2.split(with_faces.image)
+            pink = (red > 170) & (green < 75) & (blue > 150)
+            outside = pink.copy()
+            for x_min, y_min, x_max, y_max in with_faces.heads:
+                outside[y_min:y_max, x_min:x_max] = False
+                heads += 1
+            assert outside.sum() < 0.02 * pink.sum()
+            covered = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in with_faces.heads)
+            assert pink.sum() > 0.4 * covered
+    assert heads >= 10
+
+
+def test_there_are_no_heads_inside_of_the_body(frames: list[tuple[int, SimulatedFrame]]) -> None:
+    for _, frame in frames:
+        assert not frame.heads or "out-of-body" in frame.events
+
+
 def test_moments_outside_and_tiny_pictures_are_refused(plan: OperationPlan) -> None:
     with pytest.raises(ValueError, match="not in an operation"):
         render_frame(plan, plan.duration_ms)
@@ -338,28 +375,6 @@ def test_a_failed_recording_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(av.error.FFmpegError):
         write_video(plan_operation(3, 20.0), tmp_path / "film.mp4", fps=1.0, width=161, height=121)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_command_line_makes_videos_sidecars_and_truth(tmp_path: Path) -> None:
-    words = ["--count", "2", "--seed", "5", "--duration-s", "20", "--fps", "1", "--size", "160x120"]
-    command = [sys.executable, "-m", "simulator", *words, "--truth-fps", "0.2", "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "operation_002" in done.stdout
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"operation_001.mp4", "operation_001.json", "operation_002.mp4", "operation_002.json", "truth"}
-    card = json.loads((tmp_path / "operation_002.json").read_text())
-    assert set(card) == {"operation_id", "operation_type", "surgeon", "department", "date"}
-    truth = tmp_path / "truth" / "operation_002"
-    operation = plan_operation(6, 20.0)
-    with (truth / "phases.csv").open() as file:
-        rows = [(int(row["start_ms"]), int(row["end_ms"]), row["phase"]) for row in csv.DictReader(file)]
-    assert rows == [(span.start_ms, span.end_ms, span.phase) for span in operation.phases]
-    mask = cv2.imread(str(truth / "anatomy" / "00005000.png"), cv2.IMREAD_GRAYSCALE)
-    assert mask.tobytes() == render_frame(operation, 5000, 160, 120).anatomy.tobytes()
-    assert {path.name for path in truth.iterdir()} == {
-        "phases.csv", "instruments.csv", "events.csv", "operation.json", "boxes.csv", "anatomy",
-    }  # fmt: skip
 
 
 def test_the_sample_shows_most_of_an_operation_in_a_minute() -> None:
