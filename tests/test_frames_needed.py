@@ -109,6 +109,19 @@ def test_doubt_ends_all_choice() -> None:
     assert all(decided(pictures, 0.5))
 
 
+@pytest.mark.parametrize("times_ms", [(0, 40, 80, 80, 160, 200), (0, 40, 80, 60, 120, 160)])
+def test_times_that_cannot_be_true(times_ms: tuple[int, ...]) -> None:
+    """One time twice, and a picture that is shown before one that was due already."""
+    need = Need(KINDS.get, Grid(1.0, 0, 1000 * INTERVAL_MS), MILLISECONDS, reorders=True)
+    given_out = []
+    for time_ms in times_ms:
+        packet = av.Packet(b"P" if time_ms else b"I")
+        packet.pts, packet.dts = time_ms, time_ms
+        given_out += [(known.pts, is_needed) for known, is_needed in need.add(packet)]
+    given_out += [(known.pts, is_needed) for known, is_needed in need.finish()]
+    assert given_out == [(time_ms, True) for time_ms in times_ms]
+
+
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needed, "MAX_WAITING_BYTES", 10)
     need = Need(KINDS.get, Grid(0.01, 0, 1000 * INTERVAL_MS), MILLISECONDS, reorders=False)

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from neurovision_assets.surgery.frames.clock import FrameClock
 from neurovision_assets.surgery.frames.coded import Coded, Reader
@@ -36,6 +36,10 @@ MAX_WAITING_BYTES = 16 << 20
 
 MAX_STEP_INTERVALS = 1.5
 """Directly beside is at most this many usual intervals away: after a pause the next picture shows something else."""
+
+
+CHANGED_HEADERS: Final = "new_extradata"
+"""FFmpeg's name of headers that come beside a packet, where a file changes them in the middle."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +104,17 @@ class Need:
 
         The first packet without a clear header or time ends all choice: it and what follows is decoded.
         """
-        if self._is_certain:
-            self._is_certain = self._take(packet)
-            if self._is_certain:
-                yield from self._known()
-                return
+        coded = self._coded(packet) if self._is_certain else None
+        if coded is None:
+            self._is_certain = False
             yield from self._all_waiting()
-        yield packet, True
+            yield packet, True
+            return
+        self._put(packet, coded)
+        # No later packet is shown before it is decoded, so what is due by now is in order. Matroska's first packets
+        # come without a decode time.
+        self._is_certain = packet.dts is None or self._show_until(packet.dts)
+        yield from self._known() if self._is_certain else self._all_waiting()
 
     def finish(self) -> Iterator[Verdict]:
         """The need of the packets that still wait."""
@@ -118,19 +126,20 @@ class Need:
             yield from self._given_out(leads_on=False)
         yield from self._all_waiting()
 
-    def _take(self, packet: Packet[VideoStream]) -> bool:
-        """Whether the packet's place among the others is certain; if so, it waits with them."""
-        coded, pts = self._reader(bytes(packet)), packet.pts
-        if coded is None or pts is None or not self._is_plausible(pts, packet.dts, coded):
-            return False
+    def _coded(self, packet: Packet[VideoStream]) -> Coded | None:
+        """What the packet's picture is to others; None where its header or its time is not clear."""
+        coded = None if packet.has_sidedata(CHANGED_HEADERS) else self._reader(bytes(packet))
+        if coded is None or packet.pts is None or not self._is_plausible(packet.pts, packet.dts, coded):
+            return None
+        return coded
+
+    def _put(self, packet: Packet[VideoStream], coded: Coded) -> None:
+        """Let a packet wait with the others."""
         waiting = _Waiting(coded, may_go=coded.is_disposable, is_decided=packet.is_discard)
         self._undecided.append((packet, waiting))
         self._waiting_bytes += packet.size
-        if not packet.is_discard:
-            heapq.heappush(self._unordered, (pts, next(self._order), waiting))
-        # No later packet is shown before it is decoded, so what is due by now is in order. Matroska's first packets
-        # come without a decode time.
-        return packet.dts is None or self._show_until(packet.dts)
+        if packet.pts is not None and not packet.is_discard:
+            heapq.heappush(self._unordered, (packet.pts, next(self._order), waiting))
 
     def _is_plausible(self, pts: int, dts: int | None, coded: Coded) -> bool:
         """Whether the times of the next packet can be true."""
