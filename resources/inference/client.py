@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEED_REPOSITORY = REPOSITORY_ROOT / "models"
-MAX_PIXEL_VALUE = 255.0
+MAX_PIXEL_VALUE = np.float32(255)
 IMAGE_AXES = 4
 
 
@@ -213,6 +213,7 @@ def _image_batches(images: "NDArray[np.uint8]", limit: int) -> "Iterator[NDArray
     """NCHW float32 batches in 0..1 from NHWC bytes."""
     step = max(limit, 1)
     for start in range(0, len(images), step):
-        batch = images[start : start + step].transpose(0, 3, 1, 2).astype(np.float32, order="C")
-        batch /= MAX_PIXEL_VALUE
+        part = images[start : start + step].transpose(0, 3, 1, 2)
+        batch = np.empty(part.shape, np.float32)
+        np.divide(part, MAX_PIXEL_VALUE, out=batch)  # converts, scales and reorders in one pass over the memory
         yield batch
