@@ -1,6 +1,8 @@
 """How much ``make process`` takes beyond the stages' own computation, and how fast a second run is.
 
 Promised: at most 4 s more than the stages; a second run at most 5 s. ``python -m benchmarks.main_job``
+
+Stages that compute side by side are counted once: what is compared is the time in which at least one computed.
 """
 
 from __future__ import annotations
@@ -8,23 +10,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from benchmarks.measure import Run, Steal, machine, process, sample, scratch
-from neurovision_assets.artifacts import ArtifactReader
-from neurovision_assets.surgery.pipeline import SURGERY
-from resources.object_store import ObjectStore
+from benchmarks.measure import Steal, covered_s, machine, process, sample, scratch, stage_spans
 
 RUNS = 3
-
-
-def stages_s(home: Path, done: Run) -> dict[str, float]:
-    """Seconds of computation by stage, as the records tell."""
-    [line] = [line for line in done.out.splitlines() if line.startswith("video_id: ")]
-    reader = ArtifactReader(ObjectStore(url=home.as_uri()))
-    video_id = line.removeprefix("video_id: ")
-    return {
-        stage.name: reader.required_record(stage.asset, video_id).provenance.duration_ms / 1000
-        for stage in SURGERY.stages
-    }
 
 
 def another_video(video: Path) -> Path:
@@ -40,13 +28,13 @@ def tell(name: str, video: Path, home: Path) -> None:
     """One run, and what of it was not the stages' own."""
     with Steal() as steal:
         done = process(video, home)
-    spent = stages_s(home, done)
-    own_s = sum(spent.values())
+    spans = stage_spans(home, done)
+    own_s = covered_s(spans.values())
     print(
         f"{name}: {done.wall_s:.1f} s, stages {own_s:.1f} s, beyond them {done.wall_s - own_s:.1f} s, "
         f"peak {done.peak_bytes / 1e6:.0f} MB, taken by other machines {steal.share:.0%}"
     )
-    print("  " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in spent.items()))
+    print("  " + ", ".join(f"{stage} {end_s - start_s:.1f}" for stage, (start_s, end_s) in spans.items()))
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 KIB = 1024
+Span = tuple[float, float]
+"""Start and end, seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,35 @@ def run(command: list[str], home: Path) -> Run:
     return Run(wall_s, int(peak) * KIB, printed)
 
 
-def process(video: Path, home: Path) -> Run:
-    """``make process VIDEO=…``, everything installed."""
-    return run([sys.executable, "-m", "commands.process", str(video)], home)
+def process(video: Path, home: Path, profile: str | None = None) -> Run:
+    """``make process VIDEO=… PROFILE=…``, everything installed."""
+    chosen = ["--profile", profile] if profile else []
+    return run([sys.executable, "-m", "commands.process", str(video), *chosen], home)
+
+
+def stage_spans(home: Path, done: Run) -> dict[str, Span]:
+    """When each stage computed, as the records tell; some compute side by side."""
+    from neurovision_assets.artifacts import ArtifactReader
+    from neurovision_assets.surgery.pipeline import SURGERY
+    from resources.object_store import ObjectStore
+
+    [line] = [line for line in done.out.splitlines() if line.startswith("video_id: ")]
+    reader = ArtifactReader(ObjectStore(url=home.as_uri()))
+    records = {stage.name: reader.record(stage.asset, line.removeprefix("video_id: ")) for stage in SURGERY.stages}
+    return {
+        name: (record.provenance.started.timestamp(), record.provenance.finished.timestamp())
+        for name, record in records.items()
+        if record is not None
+    }
+
+
+def covered_s(spans: Iterable[Span]) -> float:
+    """How long at least one of the spans lasted."""
+    total_s, until_s = 0.0, float("-inf")
+    for start_s, end_s in sorted(spans):
+        total_s += max(0.0, end_s - max(start_s, until_s))
+        until_s = max(until_s, end_s)
+    return total_s
 
 
 class Steal:
