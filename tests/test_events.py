@@ -24,7 +24,7 @@ from neurovision_assets.surgery.events.reference import load_reference
 from neurovision_assets.surgery.events.rules import FoundEvents, find_events
 from neurovision_assets.surgery.events.ruleset import load_rules
 from neurovision_assets.surgery.events.scene import EventInputs
-from neurovision_assets.surgery.events.signals import PictureSignals, usual_level
+from neurovision_assets.surgery.events.signals import BOX_COLUMNS, PictureSignals, usual_level
 from neurovision_assets.surgery.events.spans import Clock, spans_above
 from resources.errors import ConfigurationError
 from tests.rooms import INTERVAL_MS, frame_times, violations
@@ -92,6 +92,16 @@ def blood(areas: np.ndarray) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=ANATOMY.arrow_schema)
 
 
+def boxes(instrument: str, side_px: np.ndarray) -> pa.Table:
+    """A square box in every frame, with what rules read of detections."""
+    columns = dict(
+        zip(BOX_COLUMNS[3:], (np.zeros(len(side_px)), np.zeros(len(side_px)), side_px, side_px), strict=True)
+    )
+    frames = np.arange(len(side_px), dtype=np.int32)
+    named = {"frame_index": frames, "instrument": [instrument] * len(frames), "score": np.ones(len(frames))}
+    return pa.table(named | columns)
+
+
 def found(**given_inputs: Any) -> FoundEvents:
     inputs: dict[str, Any] = {
         "clock": clock(),
@@ -119,12 +129,36 @@ def test_every_kind_has_a_rule_and_a_quiet_operation_has_no_events() -> None:
 
 def test_bleeding_is_blood_over_its_usual_area() -> None:
     result = found(anatomy=blood(raised(100, 120, 0.04, 0.004)))
-    assert spans(result, "bleeding") == [(50_000, 60_000)]
+    assert spans(result, "bleeding") == [(49_500, 60_000)], "the frame before the rise is its foot"
     (event,) = result.table.to_pylist()
     assert event["rule_version"] == RULES.version
     assert "peak=0.04" in event["detail"]
-    assert event["score"] == pytest.approx(0.5 * (0.5 + 0.5 * (0.036 - 0.012) / (0.04 - 0.012)), rel=1e-3)
-    assert event["evidence_frames"] == [100, 119]
+    assert event["score"] == pytest.approx(0.5 * (0.5 + 0.5 * (0.036 * 20 / 21 - 0.012) / (0.04 - 0.012)), rel=1e-3)
+    assert event["evidence_frames"] == [99, 100, 119]
+
+
+def test_a_bleeding_begins_where_blood_springs_up_and_ends_when_half_of_it_is_gone() -> None:
+    """A pool fills for 3 s from a fifth of what a bleeding must have, stays, and drains for 5 s to its rest."""
+    areas = np.full(FRAMES, 0.004)
+    areas[100:106] = [0.005, 0.006, 0.007, 0.012, 0.025, 0.036]
+    areas[106:120] = 0.044
+    areas[120:130] = np.linspace(0.04, 0.011, 10)
+    (span,) = spans(found(anatomy=blood(areas)), "bleeding")
+    half = 0.004 + 0.5 * (0.044 - 0.004)
+    assert span == (49_500, (120 + int((areas[120:130] >= half).sum())) * INTERVAL_MS)
+
+
+def test_the_foot_of_a_rise_is_not_looked_for_beyond_its_time_or_before_another_rise() -> None:
+    slow = np.full(FRAMES, 0.004)
+    slow[80:100] = np.linspace(0.0041, 0.0099, 20)
+    slow[100:120] = 0.04
+    (bleeding,) = [rule for rule in RULES.rules if rule.name == "blood-grows"]
+    (span,) = spans(found(anatomy=blood(slow)), "bleeding")
+    assert span[0] == 50_000 - bleeding.rise_ms
+    before = np.full(FRAMES, 0.004)
+    before[98:100] = [0.0085, 0.005]
+    before[100:120] = 0.04
+    assert spans(found(anatomy=blood(before)), "bleeding") == [(49_500, 60_000)]
 
 
 def test_a_pool_that_was_always_there_is_no_bleeding() -> None:
@@ -161,6 +195,25 @@ def test_a_clip_is_the_clipper_come_and_gone_in_its_phase() -> None:
     result = found(instruments=uses(rows))
     assert spans(result, "clip-applied") == [(70_000, 80_000)]
     assert result.table["score"].to_pylist() == pytest.approx([0.8 * 0.9])
+
+
+def test_each_closing_of_the_jaws_is_a_clip() -> None:
+    """The box around the tip shrinks by a tenth twice while the clipper is used, and once while it is not."""
+    side = np.full(FRAMES, 100.0)
+    side[[60, 144, 145, 152]] = 90.0
+    rows = [("grasper", 0, DURATION_MS), ("clipper", 20_000, 36_000), ("clipper", 70_000, 80_000)]
+    result = found(instruments=uses(rows), boxes=boxes("clipper", side))
+    assert spans(result, "clip-applied") == [(72_000, 73_000), (76_000, 76_500)]
+    assert all("in_use_ms=10000" in row["detail"] for row in result.table.to_pylist())
+    assert {row["rule_version"] for row in result.table.to_pylist()} == {RULES.version}
+
+
+def test_boxes_that_vary_or_belong_to_another_instrument_are_no_closings() -> None:
+    side = np.full(FRAMES, 100.0) + 1.5 * (-1.0) ** np.arange(FRAMES)
+    rows = uses([("grasper", 0, DURATION_MS), ("clipper", 70_000, 80_000)])
+    assert spans(found(instruments=rows, boxes=boxes("clipper", side)), "clip-applied") == [(70_000, 80_000)]
+    side[145] = 50.0
+    assert spans(found(instruments=rows, boxes=boxes("grasper", side)), "clip-applied") == [(70_000, 80_000)]
 
 
 def test_a_clipper_that_is_still_there_at_the_end_was_not_withdrawn() -> None:

@@ -13,7 +13,7 @@ from neurovision_assets.surgery.events.reference import load_reference
 from neurovision_assets.surgery.events.rules import find_events
 from neurovision_assets.surgery.events.ruleset import load_rules
 from neurovision_assets.surgery.events.scene import EventInputs
-from neurovision_assets.surgery.events.signals import AREA_COLUMNS, picture_signals, reduction_for
+from neurovision_assets.surgery.events.signals import AREA_COLUMNS, BOX_COLUMNS, picture_signals, reduction_for
 from neurovision_assets.surgery.events.spans import Clock
 from neurovision_assets.surgery.frames.asset import geometry_of, pictures_of
 from neurovision_assets.surgery.instruments.asset import USES_PART
@@ -36,6 +36,7 @@ def events(work: Work[EventsConfig]) -> Outcome:
         pictures=picture_signals(pictures_of(work, reduction=reduction_for(geometry)), geometry),
         phases=segments,
         instruments=work.table(INSTRUMENTS.name, USES_PART),
+        boxes=work.table(INSTRUMENTS.name, columns=list(BOX_COLUMNS)),
         anatomy=work.table(ANATOMY.name, columns=list(AREA_COLUMNS)) if work.has(ANATOMY.name) else None,
     )
     found = find_events(inputs, rules, reference)

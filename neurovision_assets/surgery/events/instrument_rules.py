@@ -9,11 +9,18 @@ import numpy as np
 
 from neurovision_assets.surgery.events.ruleset import ClipRule, ExchangeRule, IdleRule
 from neurovision_assets.surgery.events.scene import Event, Scene, Use, figures
+from neurovision_assets.surgery.events.signals import Signal, tip_area, usual_level
 from neurovision_assets.surgery.events.spans import spans_above
+
+MEDIAN = 50.0
 
 
 def find_clips(rule: ClipRule, scene: Scene) -> list[Event]:
-    """Uses of the clipper in its phase that ended while the camera still looked."""
+    """Closings of the clipper's jaws in uses in its phase that ended while the camera still looked.
+
+    A use in which no closing is seen, or whose boxes are not known, is one event: clips were set, nobody can say when.
+    """
+    shrinking = _shrinking(rule, scene)
     events = []
     for use in scene.uses:
         in_phase = [
@@ -32,24 +39,10 @@ def find_clips(rule: ClipRule, scene: Scene) -> list[Event]:
             or not withdrawn
         ):
             continue
-        phase_confidence = sum(overlap * segment.confidence for overlap, segment in in_phase) / inside
-        events.append(
-            Event(
-                kind=rule.kind,
-                start_ms=use.start_ms,
-                end_ms=use.end_ms,
-                score=use.score * phase_confidence,
-                rule=rule.name,
-                detail=figures(
-                    instrument=use.instrument,
-                    in_use_ms=length,
-                    phase_share=inside / length,
-                    instrument_score=use.score,
-                    phase_confidence=phase_confidence,
-                ),
-                evidence_frames=scene.clock.evidence_of(use.start_ms, use.end_ms),
-            )
-        )
+        confidence = sum(overlap * segment.confidence for overlap, segment in in_phase) / inside
+        told = {"in_use_ms": length, "phase_share": inside / length, "phase_confidence": confidence}
+        closings = _closings(rule, scene, use, shrinking)
+        events += [_clip(rule, scene, use, span, told) for span in closings or [(use.start_ms, use.end_ms)]]
     return events
 
 
@@ -108,6 +101,37 @@ def find_idle(rule: IdleRule, scene: Scene) -> list[Event]:
             )
         )
     return events
+
+
+def _shrinking(rule: ClipRule, scene: Scene) -> Signal:
+    """By which share of its usual area the box around the tip has become smaller, float64 [n]."""
+    clock = scene.clock
+    if scene.inputs.boxes is None:
+        return np.full(len(clock.start_ms), np.nan)
+    area = tip_area(clock.frame_index, scene.inputs.boxes, rule.instrument)
+    usual = usual_level(area, clock.start_ms, rule.closing_window_ms, MEDIAN)
+    return 1 - area / np.maximum(usual, 1.0)
+
+
+def _closings(rule: ClipRule, scene: Scene, use: Use, shrinking: Signal) -> list[tuple[int, int]]:
+    """Beginnings and ends of stretches of the use in which the jaws are closed."""
+    own = np.where(scene.during([use]), shrinking, np.nan)
+    least = 1 - rule.closing_share
+    spans = spans_above(own, scene.clock, enter=least, leave=least, min_duration_ms=0, merge_gap_ms=0)
+    return [(int(scene.clock.start_ms[span.first]), int(scene.clock.end_ms[span.last])) for span in spans]
+
+
+def _clip(rule: ClipRule, scene: Scene, use: Use, span_ms: tuple[int, int], told: dict[str, float]) -> Event:
+    start_ms, end_ms = span_ms
+    return Event(
+        kind=rule.kind,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        score=use.score * told["phase_confidence"],
+        rule=rule.name,
+        detail=figures(instrument=use.instrument, instrument_score=use.score, **told),
+        evidence_frames=scene.clock.evidence_of(start_ms, end_ms),
+    )
 
 
 def _exchange(rule: ExchangeRule, scene: Scene, old: Use, new: Use) -> Event:

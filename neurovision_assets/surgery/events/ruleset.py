@@ -54,6 +54,9 @@ class ThresholdRule(_Rule):
         full: where the rule is as sure as it can be.
         min_duration_ms: shorter events are dropped.
         merge_gap_ms: events closer than this are one.
+        rise_ms: the event begins at the foot of the rise, looked for at most this long before `leave` is reached.
+        end_share: the event ends with the last frame at or above this share of its peak: what lies there longer is what
+            the event has left behind.
         except_phases: phases in which the signal means something else; not looked up where phases are absent.
         supported_by: what makes it more plausible.
     """
@@ -68,6 +71,8 @@ class ThresholdRule(_Rule):
     full: float
     min_duration_ms: int = Field(ge=0)
     merge_gap_ms: int = Field(ge=0)
+    rise_ms: int = Field(default=0, ge=0)
+    end_share: float = Field(default=0, ge=0, lt=1)
     except_phases: tuple[str, ...] = ()
     supported_by: Support | None = None
 
@@ -84,7 +89,16 @@ class ThresholdRule(_Rule):
 
 
 class ClipRule(_Rule):
-    """The clip applier was used and withdrawn."""
+    """The clip applier was used and withdrawn; each closing of its jaws in that time is a clip.
+
+    Attributes:
+        instrument: the clip applier's class.
+        phase: the phase in which clips are set.
+        min_duration_ms: shorter uses are no uses.
+        min_phase_share: least share of the use that lies in the phase.
+        closing_share: the jaws are closed while the box around the tip has at most this share of its usual area.
+        closing_window_ms: the usual area is the median in a window of this length.
+    """
 
     type: Literal["clip"]
     kind: Literal["clip-applied"]
@@ -92,6 +106,8 @@ class ClipRule(_Rule):
     phase: str
     min_duration_ms: int = Field(ge=0)
     min_phase_share: float = Field(ge=0, le=1)
+    closing_share: float = Field(gt=0, lt=1)
+    closing_window_ms: int = Field(gt=0)
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -29,6 +29,7 @@ class EventInputs:
         phases: `schemas.PHASE_SEGMENTS`.
         instruments: `schemas.INSTRUMENT_USES`.
         anatomy: `schemas.ANATOMY`.
+        boxes: `schemas.DETECTIONS`, `BOX_COLUMNS` of it; comes with `instruments`, and only details rest on it.
     """
 
     clock: Clock
@@ -37,6 +38,7 @@ class EventInputs:
     phases: pa.Table | None = None
     instruments: pa.Table | None = None
     anatomy: pa.Table | None = None
+    boxes: pa.Table | None = None
 
     @property
     def missing(self) -> frozenset[Need]:

@@ -10,7 +10,7 @@ import numpy as np
 from neurovision_assets.surgery.events.ruleset import Support, ThresholdRule
 from neurovision_assets.surgery.events.scene import Event, Scene, figures
 from neurovision_assets.surgery.events.signals import Signal, area_signal, usual_level
-from neurovision_assets.surgery.events.spans import FrameSpan, spans_above
+from neurovision_assets.surgery.events.spans import Clock, FrameSpan, spans_above
 
 BLOOD = "blood"
 HALF_SURE = 0.5
@@ -37,7 +37,8 @@ def find_threshold(rule: ThresholdRule, scene: Scene) -> list[Event]:
         min_duration_ms=rule.min_duration_ms,
         merge_gap_ms=rule.merge_gap_ms,
     )
-    return [_event(rule, scene, span, signal, usual, confidence) for span in spans]
+    reaching = [_reach(rule, clock, span, excess) for span in spans]
+    return [_event(rule, scene, span, signal, usual, confidence) for span in reaching]
 
 
 def _signal(rule: ThresholdRule, scene: Scene) -> tuple[Signal, Signal]:
@@ -48,6 +49,17 @@ def _signal(rule: ThresholdRule, scene: Scene) -> tuple[Signal, Signal]:
         signal = getattr(scene.inputs.pictures, rule.signal)
         confidence = np.ones_like(signal)
     return np.where(scene.inside_except(rule.except_phases), signal, np.nan), confidence
+
+
+def _reach(rule: ThresholdRule, clock: Clock, span: FrameSpan, excess: Signal) -> FrameSpan:
+    """The span from the foot of its rise to where it has fallen to a share of its peak."""
+    first = span.first
+    earliest_ms = clock.start_ms[first] - rule.rise_ms
+    while first > 0 and excess[first - 1] < excess[first] and clock.start_ms[first - 1] >= earliest_ms:
+        first -= 1
+    inside = excess[span.first : span.last + 1]
+    last = span.first + int(np.flatnonzero(inside >= rule.end_share * inside.max())[-1])
+    return FrameSpan(first, last)
 
 
 def _event(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.surgery.pictures import REDUCTIONS, Images, PictureBatch
@@ -23,6 +24,8 @@ Signal = npt.NDArray[np.float64]
 
 AREA_COLUMNS = ("frame_index", "structure", "area_fraction", "confidence")
 """What is read of the anatomy table; the masks' run lengths, most of it, are not."""
+BOX_COLUMNS = ("frame_index", "instrument", "score", "x_min_px", "y_min_px", "x_max_px", "y_max_px")
+"""What rules read of `schemas.DETECTIONS`."""
 SMALL_WIDTH_PX = 160
 LIT = 24
 """Least value of a pixel's brightest channel (of 255) that counts: below lies the black around the round view."""
@@ -91,6 +94,24 @@ def area_signal(frame_index: npt.NDArray[np.int32], anatomy: pa.Table, structure
     area[place] = anatomy.column("area_fraction").to_numpy()[own]
     confidence[place] = anatomy.column("confidence").to_numpy()[own]
     return area, confidence
+
+
+def tip_area(frame_index: npt.NDArray[np.int32], boxes: pa.Table, instrument: str) -> Signal:
+    """Area of the box around an instrument's tip in every frame, px²; of the surest box where there are several.
+
+    Args:
+        frame_index: int32 [n], rising.
+        boxes: `schemas.DETECTIONS`, `BOX_COLUMNS` of it.
+        instrument: its class.
+
+    Returns:
+        float64 [n]; not a number where it is not seen.
+    """
+    own = boxes.filter(pc.equal(boxes["instrument"], instrument)).sort_by("score")
+    x_min, y_min, x_max, y_max = (own[name].to_numpy().astype(np.float64) for name in BOX_COLUMNS[3:])
+    area = np.full(len(frame_index), np.nan)
+    area[np.searchsorted(frame_index, own["frame_index"].to_numpy())] = (x_max - x_min) * (y_max - y_min)
+    return area
 
 
 def usual_level(signal: Signal, timestamp_ms: Times, window_ms: int, percentile: float) -> Signal:
