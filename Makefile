@@ -40,7 +40,7 @@ simulate: ## Make operations with exact truth: N=5 SEED=7 OUT=folder
 	$(BASE)
 	@$(PYTHON_BIN) -m simulator --count "$${N:-1}" --seed "$${SEED:-0}" --out "$${OUT:-data/simulated}"
 
-models: ## Train the four default models on simulated operations and write them (hours on two cores)
+models: ## Train the four default models on simulated operations and write them (an hour on two cores)
 	@sh scripts/setup.sh base train
 	@$(PYTHON_BIN) -m models.build
 

@@ -21,7 +21,7 @@ from neurovision_assets.artifacts import ArtifactReader, ArtifactRecord
 from neurovision_assets.partitions import check_video_id
 from neurovision_assets.surgery.pipeline import REPORT, SURGERY, VIDEO
 from neurovision_assets.surgery.report.model import Report, Source
-from resources.errors import NeuroVisionError, PermanentFailure
+from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure
 from resources.object_store import ObjectStore
 from resources.settings import load_settings
 
@@ -194,6 +194,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     try:
+        if not chosen.video_id:
+            raise ConfigurationError(
+                "No video was named.", subject="VIDEO_ID", remedy="make trace VIDEO_ID=operation_001-1f3a9c2b"
+            )
         trace = trace_video(ObjectStore(url=load_settings().objects_url), chosen.video_id)
         if chosen.figure is not None:
             trace = only_figure(trace, chosen.figure)

@@ -123,3 +123,15 @@ def test_what_a_rule_saw_is_a_sentence(kind: str, detail: str, english: str, rus
     assert sentences.finding(event, Words("en")) == english
     told = sentences.finding(event, Words("ru"))
     assert told == russian if russian else "50" in told
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "title"),
+    [
+        ("en", "laparoscopic-cholecystectomy", "Laparoscopic cholecystectomy"),
+        ("ru", "Laparoscopic Cholecystectomy", "Лапароскопическая холецистэктомия"),
+        ("ru", "резекция печени, 2-й этап", "резекция печени, 2-й этап"),
+    ],
+)
+def test_a_known_type_of_operation_has_its_title_and_other_words_stay(code: str, kind: str, title: str):
+    assert Words(code).operation(kind) == title

@@ -40,9 +40,10 @@ def test_a_misspelt_setting_is_named_with_the_right_one(monkeypatch: pytest.Monk
 
 def test_variables_of_the_surroundings_are_nobody_s_mistake(monkeypatch: pytest.MonkeyPatch):
     """Kubernetes gives every container the addresses of a service named neurovision; `make up` marks its processes."""
+    before = load_settings()
     for name in ("PORT", "SERVICE_HOST", "SERVICE_PORT", "PORT_80_TCP", "PLATFORM"):
         monkeypatch.setenv(f"NEUROVISION_{name}", "x")
-    load_settings()
+    assert load_settings() == before
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch):

@@ -47,6 +47,7 @@ def render_html(report: Report, pictures: Mapping[int, Picture], default_languag
         facts=_facts(report, words),
         trust_figures=sentences.TRUST_FIGURES,
         trust_text=lambda name: _each(words, lambda one: sentences.trust_figure(report, name, one)),
+        operation_text=lambda kind: _each(words, lambda one: one.operation(kind)),
         reason_text=lambda reason: _each(words, lambda one: sentences.reason(report, reason, one)),
         missing_text=lambda item: _each(words, lambda one: sentences.missing(report, item, one)),
         warning_text=lambda item: _each(words, lambda one: sentences.warning(report, item, one)),

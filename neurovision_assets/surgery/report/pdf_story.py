@@ -43,7 +43,10 @@ def _head(kit: Kit) -> list[Any]:
     video, words = kit.report.video, kit.words
     return [
         kit.text(f"{words.text('brand')} · {words.text('title')}", "brand"),
-        kit.text(video.operation_type or words.text("of_unknown_operation"), "title"),
+        kit.text(
+            words.operation(video.operation_type) if video.operation_type else words.text("of_unknown_operation"),
+            "title",
+        ),
         kit.facts(sentences.facts(kit.report, words)),
         kit.space(6),
     ]

@@ -53,6 +53,7 @@ class Locale(BaseModel):
     instrument_names: dict[str, str]
     structure_names: dict[str, str]
     event_names: dict[str, str]
+    operation_names: dict[str, str]
 
 
 @cache
@@ -98,6 +99,10 @@ class Words:
         """The title of a phase, instrument, structure or event; a name of a user's own model is shown as it is."""
         names: dict[str, str] = getattr(self._locale, f"{kind}_names")
         return names.get(name) or (name[:1].upper() + name[1:]).replace("-", " ").replace("_", " ")
+
+    def operation(self, kind: str) -> str:
+        """The title of a type of operation; what people wrote in their own words stays as it is."""
+        return self._locale.operation_names.get(kind.casefold().replace(" ", "-"), kind)
 
     def component(self, name: str) -> str:
         """The title of a part of the report."""

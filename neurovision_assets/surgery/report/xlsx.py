@@ -120,7 +120,7 @@ def _summary(report: Report, words: Words) -> tuple[list[str], list[Row]]:
     rows: list[Row] = [
         ("video_id", video.video_id),
         ("operation", video.operation_id),
-        ("operation_type", video.operation_type),
+        ("operation_type", words.operation(video.operation_type) if video.operation_type else None),
         ("surgeon", video.surgeon),
         ("department", video.department),
         ("date", video.date),
