@@ -39,8 +39,8 @@ def _clouds(seed: int) -> NDArray[np.uint8]:
 def smoke(picture: Picture, seed: int, amount: float, timestamp_ms: float) -> Picture:
     """Drifting smoke; `amount` 0..1."""
     height, width = picture.shape[:2]
-    drift = np.array([[width / 400, 0, -0.02 * timestamp_ms], [0, width / 400, -0.035 * timestamp_ms]], np.float64)
-    drift[:, 2] *= width / 640
+    drift = np.array([[height / 300, 0, -0.02 * timestamp_ms], [0, height / 300, -0.035 * timestamp_ms]], np.float64)
+    drift[:, 2] *= height / 480
     veil = cv2.warpAffine(_clouds(seed), drift, (width, height), None, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
     return _veiled(picture, bytes_of(veil), 0.24 * amount, 0.50 * amount, SMOKE_RGB)
 
@@ -88,7 +88,8 @@ def exposed(picture: Picture, stops: float) -> Picture:
 def colours(picture: Picture, hospital: Hospital) -> Picture:
     """The hospital's camera: saturation, white balance, gamma."""
     matrix, table = _grading(hospital)
-    return bytes_of(cv2.LUT(cv2.transform(picture, matrix), table))
+    graded = picture if np.array_equal(matrix, np.eye(3)) else bytes_of(cv2.transform(picture, matrix))
+    return graded if hospital.gamma == 1.0 else bytes_of(cv2.LUT(graded, table))
 
 
 @lru_cache(maxsize=16)

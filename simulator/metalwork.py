@@ -13,7 +13,7 @@ import numpy as np
 
 from simulator.handling import Hand
 from simulator.instruments import SHAPES, Colour
-from simulator.view import SUBPIXEL_BITS, Labels, Picture, Points, fixed_point, xy
+from simulator.view import SUBPIXEL_BITS, Picture, Points, View, fixed_point, xy
 
 ROD_PROFILE = (0.26, 0.42, 0.62, 0.84, 1.16, 0.98, 0.76, 0.56, 0.40, 0.26)
 """Brightness across a rod lit from beside the optics."""
@@ -43,8 +43,9 @@ class Layout:
 
     PROP = 255
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        width, height = size
+    def __init__(self, view: View) -> None:
+        self.view = view
+        width, height = view.drawn_size
         self.tips = np.zeros((height, width), np.uint8)
         self.whole = np.zeros((height, width), np.uint8)
         self.seen: list[tuple[str, int]] = []
@@ -61,15 +62,16 @@ class Layout:
         cv2.fillPoly(self.tips, [corners], on_tips, cv2.LINE_8, SUBPIXEL_BITS)
         cv2.fillPoly(self.whole, [corners], on_whole, cv2.LINE_8, SUBPIXEL_BITS)
 
-    def truths(self, inside: Labels) -> tuple[InstrumentTruth, ...]:
-        """What is seen within the round view [h,w] (1 inside)."""
+    def truths(self) -> tuple[InstrumentTruth, ...]:
+        """What is seen within the round view, in pixels of the whole picture."""
         found = []
+        left, area = self.view.columns[0], self.view.size[0] * self.view.size[1]
         for number, (instrument, track) in enumerate(self.seen, start=1):
-            mask = cv2.bitwise_and(cv2.inRange(self.tips, number, number), inside)
-            if cv2.countNonZero(mask) < SHORTEST_VISIBLE_SHARE * mask.size:
+            mask = cv2.bitwise_and(cv2.inRange(self.tips, number, number), self.view.inside)
+            if cv2.countNonZero(mask) < SHORTEST_VISIBLE_SHARE * area:
                 continue
             x, y, w, h = cv2.boundingRect(mask)
-            found.append(InstrumentTruth(instrument, (x, y, x + w, y + h), track))
+            found.append(InstrumentTruth(instrument, (left + x, y, left + x + w, y + h), track))
         return tuple(found)
 
 

@@ -17,11 +17,12 @@ from simulator.cast import Hospital, hospital_named
 from simulator.metalwork import InstrumentTruth, Layout, shadow
 from simulator.operation import OperationPlan
 from simulator.room import Box, room
-from simulator.scene import Scene, anatomy_of, draw_things, layout_of, scene_at
+from simulator.scene import Scene, classes_of, draw_things, layout_of, scene_at
 from simulator.spans import active
 from simulator.textures import tiles
-from simulator.tissue import drawn, paint
-from simulator.view import Labels, Picture, bytes_of, camera_at, field_of_view
+from simulator.tissue import paint
+from simulator.view import Labels, Picture, View, bytes_of, camera_at, field_of_view
+from simulator.vocabulary import BACKGROUND
 
 __all__ = ["FrameTruth", "InstrumentTruth", "SimulatedFrame", "render_frame", "truth_at"]
 
@@ -70,16 +71,16 @@ def render_frame(
     """
     _refuse(plan, timestamp_ms, width, height)
     hospital = hospital_named(plan.hospital)
-    inside, soft = field_of_view(hospital, width, height)
+    view = field_of_view(hospital, width, height)
     if is_outside(plan, timestamp_ms):
         seen, people = room(plan.seed, timestamp_ms, width, height, faces)
-        truth = _truth_outside(plan, timestamp_ms, people, inside)
+        seen, truth = view.cut(seen), _truth_outside(plan, timestamp_ms, people, view)
     else:
-        scene = scene_at(plan, timestamp_ms, (width, height))
+        scene = scene_at(plan, timestamp_ms, view)
         seen, layout = _seen(scene, hospital)
-        truth = _truth_inside(scene, layout, inside)
+        truth = _truth_inside(scene, layout)
     recorded = effects.grain(effects.colours(seen, hospital), hospital, round(timestamp_ms))
-    image = bytes_of(cv2.multiply(recorded, soft, scale=1 / 255))
+    image = view.whole(bytes_of(cv2.multiply(recorded, view.soft, scale=1 / 255)))
     return SimulatedFrame(truth.phase, truth.instruments, truth.anatomy, truth.events, truth.heads, image)
 
 
@@ -90,12 +91,12 @@ def truth_at(plan: OperationPlan, timestamp_ms: float, width: int = 640, height:
         ValueError: As `render_frame`.
     """
     _refuse(plan, timestamp_ms, width, height)
-    inside, _ = field_of_view(hospital_named(plan.hospital), width, height)
+    view = field_of_view(hospital_named(plan.hospital), width, height)
     if is_outside(plan, timestamp_ms):
         _, people = room(plan.seed, timestamp_ms, width, height)
-        return _truth_outside(plan, timestamp_ms, people, inside)
-    scene = scene_at(plan, timestamp_ms, (width, height))
-    return _truth_inside(scene, layout_of(scene), inside)
+        return _truth_outside(plan, timestamp_ms, people, view)
+    scene = scene_at(plan, timestamp_ms, view)
+    return _truth_inside(scene, layout_of(scene))
 
 
 def is_outside(plan: OperationPlan, timestamp_ms: float) -> bool:
@@ -114,16 +115,16 @@ def _kinds(plan: OperationPlan, timestamp_ms: float) -> tuple[str, ...]:
     return tuple(sorted({event.kind for event in active(plan.events, timestamp_ms)}))
 
 
-def _truth_inside(scene: Scene, layout: Layout, inside: Labels) -> FrameTruth:
-    """What is seen in a view inside of the body; `inside` [h,w] is 1 in the round view."""
+def _truth_inside(scene: Scene, layout: Layout) -> FrameTruth:
+    """What is seen in a view inside of the body."""
     plan, at = scene.plan, scene.timestamp_ms
-    classes = drawn(scene.tissue, [layer.label for layer in scene.tissue], scene.camera, scene.size)
-    anatomy = anatomy_of(classes, layout, inside)
-    return FrameTruth(plan.phase_at(at).phase, layout.truths(inside), anatomy, _kinds(plan, at), ())
+    anatomy = classes_of(scene, layout, [layer.label for layer in scene.tissue], thing=BACKGROUND, beside=BACKGROUND)
+    return FrameTruth(plan.phase_at(at).phase, layout.truths(), scene.view.whole(anatomy), _kinds(plan, at), ())
 
 
-def _truth_outside(plan: OperationPlan, timestamp_ms: float, people: tuple[Box, ...], inside: Labels) -> FrameTruth:
+def _truth_outside(plan: OperationPlan, timestamp_ms: float, people: tuple[Box, ...], view: View) -> FrameTruth:
     """What is seen outside of the body: people, no anatomy, no instruments."""
+    inside = view.whole(view.inside)
     heads = tuple(box for head in people for box in _within(head, inside))
     return FrameTruth(plan.phase_at(timestamp_ms).phase, (), np.zeros_like(inside), _kinds(plan, timestamp_ms), heads)
 
@@ -139,11 +140,11 @@ def _seen(scene: Scene, hospital: Hospital) -> tuple[Picture, Layout]:
     """The view inside of the body before the camera's colours, and what is seen where."""
     plan, at, camera = scene.plan, scene.timestamp_ms, scene.camera
     shadows = [shadow(hand) for hand in scene.tools]
-    picture = paint(scene.tissue, tiles(plan.patient_seed), camera, hospital, shadows, scene.size)
+    picture = paint(scene.tissue, tiles(plan.patient_seed), camera, hospital, shadows, scene.view.drawn_size)
     stain(picture, scene.pools, camera)
     picture = bytes_of(cv2.GaussianBlur(picture, (3, 3), 0))
     layout = draw_things(scene, picture)
-    before = camera_at(plan, hospital, max(0.0, at - EXPOSURE_MS), *scene.size)
+    before = camera_at(plan, hospital, max(0.0, at - EXPOSURE_MS), *scene.view.size).moved(scene.view.columns[0])
     motion = camera.to_px(np.zeros((1, 2)))[0] - before.to_px(np.zeros((1, 2)))[0]
     picture = effects.smear(picture, (float(motion[0]), float(motion[1])))
     return _disturbed(plan, picture, at), layout

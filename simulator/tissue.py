@@ -54,7 +54,7 @@ def paint(
         enlarged = paint(layers, tiles, nearer, hospital, [share * shadow for shadow in shadows], small)
         return bytes_of(cv2.resize(enlarged, size))
     outlines = [camera.to_px(layer.outline) for layer in layers]
-    surface = _surface(layers, tiles, camera, size)
+    surface = _surface(layers, outlines, tiles, camera, size)
     shade, shine = _light(layers, outlines, surface[..., 3], camera, hospital, shadows)
     colour = cv2.multiply(surface[..., :3], cv2.merge([shade] * 3), scale=1 / UNIT_SHADE)
     return bytes_of(cv2.add(colour, cv2.merge([shine] * 3)))
@@ -68,8 +68,22 @@ def drawn(layers: list[Layer], values: list[int], camera: Camera, size: tuple[in
     return foremost
 
 
+def _bounds(outline: Points, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The box (x, y, width, height) around an outline in pixels, a pixel wider, as far as it is in the picture.
+
+    Width or height are not above 0 for one that is not.
+    """
+    left, top = np.maximum(np.floor(outline.min(axis=0)).astype(int) - 1, 0).tolist()
+    right, bottom = np.minimum(np.ceil(outline.max(axis=0)).astype(int) + 2, size).tolist()
+    return left, top, right - left, bottom - top
+
+
 def _surface(
-    layers: list[Layer], tiles: dict[str, NDArray[np.uint8]], camera: Camera, size: tuple[int, int]
+    layers: list[Layer],
+    outlines: list[Points],
+    tiles: dict[str, NDArray[np.uint8]],
+    camera: Camera,
+    size: tuple[int, int],
 ) -> NDArray[np.uint8]:
     """Colour and relief [h,w,4] of the foremost layer at each pixel, one warp for what moves as one."""
     surface = np.zeros((size[1], size[0], 4), np.uint8)
@@ -78,15 +92,20 @@ def _surface(
     numbers = [alike.setdefault((layer.material, layer.moved), len(alike) + 1) for layer in layers]
     foremost = drawn(layers, numbers, camera, size)
     for (material, moved), number in alike.items():
-        mask = cv2.inRange(foremost, number, number)
-        x, y, w, h = cv2.boundingRect(mask)
+        together = [outline for outline, own in zip(outlines, numbers, strict=True) if own == number]
+        x, y, w, h = _bounds(np.concatenate(together), size)
+        if w <= 0 or h <= 0:
+            continue
+        mask = cv2.inRange(foremost[y : y + h, x : x + w], number, number)
+        right, down, w, h = cv2.boundingRect(mask)
         if w == 0:
             continue
+        x, y, mask = x + right, y + down, mask[down : down + h, right : right + w]
         texel_to_px = camera.matrix()
         texel_to_px[:, 2] += texel_to_px[:, :2] @ (np.array(moved) - (TILE_UNITS / 2, TILE_UNITS / 2)) - (x, y)
         texel_to_px[:, :2] *= units_per_texel
         warped = cv2.warpAffine(tiles[material], texel_to_px, (w, h), None, cv2.INTER_LINEAR, cv2.BORDER_REFLECT)
-        cv2.copyTo(warped, mask[y : y + h, x : x + w], surface[y : y + h, x : x + w])
+        cv2.copyTo(warped, mask, surface[y : y + h, x : x + w])
     return surface
 
 
@@ -131,13 +150,12 @@ def _form(
         cv2.fillPoly(gloss, [corners], layer.gloss, cv2.LINE_8, SUBPIXEL_BITS)
         if layer.bulge == 0.0:
             continue
-        mask = np.zeros((small[1], small[0]), np.uint8)
-        cv2.fillPoly(mask, [corners], 1, cv2.LINE_8, SUBPIXEL_BITS)
-        x, y, w, h = cv2.boundingRect(mask)
-        if w == 0:
+        x, y, w, h = _bounds(outline / COARSE, small)
+        if w <= 0 or h <= 0:
             continue
         cut = (slice(y, y + h), slice(x, x + w))
-        own = mask[cut]
+        own = np.zeros((h, w), np.uint8)
+        cv2.fillPoly(own, [corners - (x << SUBPIXEL_BITS, y << SUBPIXEL_BITS)], 1, cv2.LINE_8, SUBPIXEL_BITS)
         inward = cv2.distanceTransform(cv2.copyMakeBorder(own, 1, 1, 1, 1, cv2.BORDER_REPLICATE), cv2.DIST_L2, 3)
         inward = inward[1:-1, 1:-1] * (COARSE / (camera.scale * layer.rounding))
         rim = 1.0 - np.minimum(inward, 1.0)

@@ -7,7 +7,7 @@ field of view. Does not belong here: what is in the scene.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -82,6 +82,10 @@ class Camera:
         cx, cy = self.centre_px
         return np.array([[cos, -sin, cx - cos * self.x + sin * self.y], [sin, cos, cy - sin * self.x - cos * self.y]])
 
+    def moved(self, right_px: float) -> Camera:
+        """The same camera for a picture whose left edge is that many pixels further right."""
+        return replace(self, centre_px=(self.centre_px[0] - right_px, self.centre_px[1]))
+
     def to_px(self, points: Points) -> Points:
         """Scene points [n,2] in pixels."""
         matrix = self.matrix()
@@ -129,17 +133,51 @@ def camera_at(plan: OperationPlan, hospital: Hospital, timestamp_ms: float, widt
     )
 
 
+@dataclass(frozen=True)
+class View:
+    """The round view in a picture of `size` (width, height).
+
+    Everything is drawn on its columns alone, `columns` (first, one past the last): beside them the picture is black.
+    `inside` uint8 [h,columns] is 1 in the view and 0 outside; `soft` [h,columns,3] the same as shade 0..255.
+    """
+
+    size: tuple[int, int]
+    columns: tuple[int, int]
+    inside: Labels
+    soft: Picture
+
+    @property
+    def drawn_size(self) -> tuple[int, int]:
+        """Width and height of what is drawn."""
+        return self.columns[1] - self.columns[0], self.size[1]
+
+    def cut(self, picture: Picture) -> Picture:
+        """What is drawn of a whole picture [h,w,3]."""
+        return picture[:, self.columns[0] : self.columns[1]]
+
+    def whole(self, drawn: NDArray[np.uint8], beside: int = 0) -> NDArray[np.uint8]:
+        """The whole picture or map [h,w,...] from what is drawn of it, `beside` in the columns without the view."""
+        first, last = self.columns
+        if (first, last) == (0, self.size[0]):
+            return drawn
+        full = np.full((self.size[1], self.size[0], *drawn.shape[2:]), beside, np.uint8)
+        full[:, first:last] = drawn
+        return full
+
+
 @lru_cache(maxsize=16)
-def field_of_view(hospital: Hospital, width: int, height: int) -> tuple[Labels, Picture]:
-    """The round view: 1 inside and 0 outside [h,w], and the same as soft shade 0..255 in three channels."""
+def field_of_view(hospital: Hospital, width: int, height: int) -> View:
+    """The round view of a hospital's camera in a picture of that size."""
     radius = hospital.view_radius * height / 2
     centre = (width / 2 + hospital.view_shift[0] * height / 2, height / 2 * (1 + hospital.view_shift[1]))
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    first = max(0, int(centre[0] - radius) // 2 * 2)
+    last = min(width, -(-int(centre[0] + radius + 2) // 2) * 2)
+    y, x = np.mgrid[0:height, first:last].astype(np.float32)
     distance = np.hypot(x - centre[0], y - centre[1]) / radius
     inside = (distance <= 1.0).astype(np.uint8)
     edge = np.clip((1.0 - distance) * radius / 3.0, 0, 1)
     soft = np.clip(edge * 255, 0, 255).astype(np.uint8)
-    return inside, cv2.merge([soft, soft, soft])
+    return View((width, height), (first, last), inside, cv2.merge([soft, soft, soft]))
 
 
 def fixed_point(points: Points) -> NDArray[np.int32]:

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from simulator.cast import hospital_named
 from simulator.operation import OperationPlan
 from simulator.render import OUTSIDE, render_frame
-from simulator.scene import layout_of, scene_at
+from simulator.scene import classes_of, layout_of, scene_at
 from simulator.spans import without
-from simulator.tissue import drawn
 from simulator.view import Labels, Picture, field_of_view
 
 CLIP_FRAMES: Final = 80
@@ -90,16 +89,15 @@ def clip_start(plan: OperationPlan) -> int:
 def codes_at(plan: OperationPlan, timestamp_ms: float, size: tuple[int, int]) -> Labels:
     """The watershed code of every pixel [h,w] of a view inside of the body, without the white edge."""
     code = {name: value for name, (value, _) in CLASSES.items()}
-    inside, _ = field_of_view(hospital_named(plan.hospital), *size)
-    scene = scene_at(plan, timestamp_ms, size)
-    codes = drawn(scene.tissue, [code[OF_MATERIAL[layer.material]] for layer in scene.tissue], scene.camera, size)
+    scene = scene_at(plan, timestamp_ms, field_of_view(hospital_named(plan.hospital), *size))
     layout = layout_of(scene)
-    codes[layout.whole > 0] = UNLABELLED
+    values = [code[OF_MATERIAL[layer.material]] for layer in scene.tissue]
+    background = code["black background"]
+    codes = classes_of(scene, layout, values, thing=UNLABELLED, beside=background)
     for number, (instrument, _) in enumerate(layout.seen, start=1):
         if instrument in OF_INSTRUMENT:
-            codes[layout.whole == number] = code[OF_INSTRUMENT[instrument]]
-    codes[inside == 0] = code["black background"]
-    return codes
+            codes[(layout.whole == number) & (scene.view.inside > 0)] = code[OF_INSTRUMENT[instrument]]
+    return scene.view.whole(codes, beside=background)
 
 
 def write(plan: OperationPlan, number: int, folder: Path, size: tuple[int, int]) -> None:
