@@ -22,8 +22,9 @@ from simulator.operation import OperationPlan, plan_operation
 from simulator.render import render_frame
 from simulator.video import write_video
 
-FIRST_SEED = 9_000_000
-"""Far above every seed that a build trains, validates or tests on (`models.build.seeds_of`)."""
+FIRST_SEED = 9_000_100
+"""Far above every seed that a build trains, validates or tests on (`models.build.seeds_of`). Operations 9,000,000 to
+9,000,003 served to develop the rules of events."""
 DURATION_S = 240.0
 VIDEO_FPS = 4.0
 """Twice the rate of stored frames: more would be rendered and never looked at."""

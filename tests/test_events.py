@@ -42,6 +42,7 @@ def clock(frames: int = FRAMES) -> Clock:
 
 def pictures(**signals: np.ndarray) -> PictureSignals:
     calm = {"view": np.ones(FRAMES), "outside": np.zeros(FRAMES), "haze": np.full(FRAMES, 0.1)}
+    calm["spread"] = np.full(FRAMES, 0.2)
     return PictureSignals(**(calm | signals))
 
 
@@ -174,6 +175,16 @@ def test_smoke_is_surer_with_an_energy_instrument() -> None:
     assert scores[0] == pytest.approx(scores[1] / 2)
 
 
+def test_an_even_veil_is_on_the_lens_and_smoke_after_it_is_smoke() -> None:
+    haze, spread = raised(100, 120, 0.4, 0.1), raised(100, 110, 0.12, 0.2)
+    assert (
+        spans(found(pictures=pictures(haze=haze, spread=np.minimum(spread, raised(100, 120, 0.12, 0.2)))), "smoke")
+        == []
+    )
+    spread[110:120] = 0.3
+    assert spans(found(pictures=pictures(haze=haze, spread=spread)), "smoke") == [(55_000, 60_000)]
+
+
 def test_a_pale_wall_is_no_smoke() -> None:
     phases = segments([*TIDY[:1], ("port-closure", 60_000, DURATION_MS)])
     assert spans(found(pictures=pictures(haze=raised(150, 170, 0.4, 0.1)), phases=phases), "smoke") == []
@@ -198,9 +209,9 @@ def test_a_clip_is_the_clipper_come_and_gone_in_its_phase() -> None:
 
 
 def test_each_closing_of_the_jaws_is_a_clip() -> None:
-    """The box around the tip shrinks by a tenth twice while the clipper is used, and once while it is not."""
+    """The box around the tip shrinks twice while the clipper is at work, and also while it comes, goes and is away."""
     side = np.full(FRAMES, 100.0)
-    side[[60, 144, 145, 152]] = 90.0
+    side[[60, 140, 144, 145, 152, 159]] = 90.0
     rows = [("grasper", 0, DURATION_MS), ("clipper", 20_000, 36_000), ("clipper", 70_000, 80_000)]
     result = found(instruments=uses(rows), boxes=boxes("clipper", side))
     assert spans(result, "clip-applied") == [(72_000, 73_000), (76_000, 76_500)]

@@ -115,7 +115,8 @@ def _shrinking(rule: ClipRule, scene: Scene) -> Signal:
 
 def _closings(rule: ClipRule, scene: Scene, use: Use, shrinking: Signal) -> list[tuple[int, int]]:
     """Beginnings and ends of stretches of the use in which the jaws are closed."""
-    own = np.where(scene.during([use]), shrinking, np.nan)
+    at_work = scene.clock.within(use.start_ms + rule.closing_margin_ms, use.end_ms - rule.closing_margin_ms)
+    own = np.where(at_work, shrinking, np.nan)
     least = 1 - rule.closing_share
     spans = spans_above(own, scene.clock, enter=least, leave=least, min_duration_ms=0, merge_gap_ms=0)
     return [(int(scene.clock.start_ms[span.first]), int(scene.clock.end_ms[span.last])) for span in spans]

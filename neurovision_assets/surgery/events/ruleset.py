@@ -57,6 +57,8 @@ class ThresholdRule(_Rule):
         rise_ms: the event begins at the foot of the rise, looked for at most this long before `leave` is reached.
         end_share: the event ends with the last frame at or above this share of its peak: what lies there longer is what
             the event has left behind.
+        uneven: least spread of the veil (`PictureSignals.spread`) as a share of its usual one; what lies evenly over
+            the picture is on the lens.
         except_phases: phases in which the signal means something else; not looked up where phases are absent.
         supported_by: what makes it more plausible.
     """
@@ -73,6 +75,7 @@ class ThresholdRule(_Rule):
     merge_gap_ms: int = Field(ge=0)
     rise_ms: int = Field(default=0, ge=0)
     end_share: float = Field(default=0, ge=0, lt=1)
+    uneven: float | None = Field(default=None, gt=0)
     except_phases: tuple[str, ...] = ()
     supported_by: Support | None = None
 
@@ -85,7 +88,8 @@ class ThresholdRule(_Rule):
     @property
     def needs(self) -> frozenset[Need]:
         """Inputs without which it cannot run."""
-        return frozenset({SIGNAL_NEEDS[self.signal]})
+        also: set[Need] = set() if self.uneven is None else {"pictures"}
+        return frozenset({SIGNAL_NEEDS[self.signal], *also})
 
 
 class ClipRule(_Rule):
@@ -98,6 +102,7 @@ class ClipRule(_Rule):
         min_phase_share: least share of the use that lies in the phase.
         closing_share: the jaws are closed while the box around the tip has at most this share of its usual area.
         closing_window_ms: the usual area is the median in a window of this length.
+        closing_margin_ms: not looked at after coming and before going: the picture's edge cuts the tip off then.
     """
 
     type: Literal["clip"]
@@ -108,6 +113,7 @@ class ClipRule(_Rule):
     min_phase_share: float = Field(ge=0, le=1)
     closing_share: float = Field(gt=0, lt=1)
     closing_window_ms: int = Field(gt=0)
+    closing_margin_ms: int = Field(ge=0)
 
     @property
     def needs(self) -> frozenset[Need]:

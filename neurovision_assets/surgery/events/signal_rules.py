@@ -10,9 +10,10 @@ import numpy as np
 from neurovision_assets.surgery.events.ruleset import Support, ThresholdRule
 from neurovision_assets.surgery.events.scene import Event, Scene, figures
 from neurovision_assets.surgery.events.signals import Signal, area_signal, usual_level
-from neurovision_assets.surgery.events.spans import Clock, FrameSpan, spans_above
+from neurovision_assets.surgery.events.spans import Clock, Flags, FrameSpan, spans_above
 
 BLOOD = "blood"
+MEDIAN = 50.0
 HALF_SURE = 0.5
 """Score of an event that just reaches its threshold."""
 
@@ -28,7 +29,7 @@ def find_threshold(rule: ThresholdRule, scene: Scene) -> list[Event]:
     usual = np.zeros_like(signal)
     if rule.baseline_window_ms is not None:
         usual = usual_level(signal, clock.start_ms, rule.baseline_window_ms, rule.baseline_percentile)
-    excess = signal - usual
+    excess = np.where(_even(rule, scene), np.minimum(signal - usual, 0.0), signal - usual)
     spans = spans_above(
         excess,
         clock,
@@ -49,6 +50,16 @@ def _signal(rule: ThresholdRule, scene: Scene) -> tuple[Signal, Signal]:
         signal = getattr(scene.inputs.pictures, rule.signal)
         confidence = np.ones_like(signal)
     return np.where(scene.inside_except(rule.except_phases), signal, np.nan), confidence
+
+
+def _even(rule: ThresholdRule, scene: Scene) -> Flags:
+    """Frames in which the veil is more even than usual, bool [n]; none where the rule does not ask."""
+    pictures = scene.inputs.pictures
+    if rule.uneven is None or pictures is None:
+        return np.zeros(len(scene.clock.start_ms), dtype=bool)
+    spread = np.where(scene.inside, pictures.spread, np.nan)
+    usual = usual_level(spread, scene.clock.start_ms, rule.baseline_window_ms or scene.inputs.duration_ms, MEDIAN)
+    return spread < rule.uneven * usual
 
 
 def _reach(rule: ThresholdRule, clock: Clock, span: FrameSpan, excess: Signal) -> FrameSpan:

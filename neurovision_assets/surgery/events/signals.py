@@ -39,6 +39,8 @@ TISSUE_WARMTH = 0.15
 """Tissue, fat included, has at least this much less blue than red."""
 HAZE_PERCENTILE = 20
 """Instruments and highlights are pale without smoke; they rarely take more than four fifths of the view."""
+LOW_PERCENTILE = 5
+"""Below lie single dark pixels of shadows and instruments."""
 BASELINE_STEPS = 20
 """A signal's usual level is computed this often in each window and interpolated between."""
 
@@ -53,11 +55,14 @@ class PictureSignals:
             criterion of Münzer et al. (Relevance segmentation of laparoscopic videos, ISM 2013).
         haze: 20th percentile of the darkest channel, 0..1: the dark channel prior (He et al., CVPR 2009), which smoke
             breaks, taken over the whole view instead of small patches.
+        spread: median less 5th percentile of the darkest channel, 0..1. Smoke drifts in clouds and widens it; a fogged
+            lens veils everything alike and narrows it.
     """
 
     view: Signal
     outside: Signal
     haze: Signal
+    spread: Signal
 
 
 def reduction_for(geometry: FrameGeometry) -> int:
@@ -73,8 +78,8 @@ def picture_signals(batches: Iterable[PictureBatch], geometry: FrameGeometry) ->
         geometry: how the source picture lies in the unreduced frame.
     """
     rows = [_measure(image) for batch in batches for image in _without_padding(batch.images, geometry)]
-    columns = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    return PictureSignals(view=columns[0], outside=columns[1], haze=columns[2])
+    columns = np.array(rows, dtype=np.float64).reshape(-1, 4).T
+    return PictureSignals(view=columns[0], outside=columns[1], haze=columns[2], spread=columns[3])
 
 
 def area_signal(frame_index: npt.NDArray[np.int32], anatomy: pa.Table, structure: str) -> tuple[Signal, Signal]:
@@ -145,16 +150,16 @@ def _without_padding(images: Images, geometry: FrameGeometry) -> Images:
     return images[:, top:bottom, left:right]
 
 
-def _measure(image: npt.NDArray[np.uint8]) -> tuple[float, float, float]:
-    """View, outside and haze of one small RGB picture."""
+def _measure(image: npt.NDArray[np.uint8]) -> tuple[float, float, float, float]:
+    """View, outside, haze and spread of one small RGB picture."""
     brightest = image.max(axis=2)
     lit = brightest > LIT
     view = float(lit.mean())
     if view < MIN_VIEW:
-        return view, np.nan, np.nan
+        return view, np.nan, np.nan, np.nan
     red, green, blue = image[lit].astype(np.float32).T
     top, bottom = brightest[lit].astype(np.float32), np.minimum(np.minimum(red, green), blue)
     foreign = (np.maximum(green, blue) > FOREIGN_EXCESS * red) & (top - bottom > FOREIGN_SATURATION * top)
     tissue = (red >= green) & (red - blue > TISSUE_WARMTH * red)
-    haze = float(np.percentile(bottom, HAZE_PERCENTILE)) / 255
-    return view, float(foreign.mean() * (1 - tissue.mean())), haze
+    low, haze, middle = (float(value) / 255 for value in np.percentile(bottom, (LOW_PERCENTILE, HAZE_PERCENTILE, 50)))
+    return view, float(foreign.mean() * (1 - tissue.mean())), haze, middle - low
