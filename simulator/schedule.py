@@ -17,6 +17,8 @@ from simulator.vocabulary import CHOLEC80_PHASES, PHASES
 USE_MEDIAN_S, USE_LOG_SPREAD, USE_SHORTEST_MS = 10.0, 0.5, 3000
 EXCHANGE_MS = 1400
 """Time between two instruments through the same port."""
+BAG_PHASES = ("gallbladder-packaging", "gallbladder-extraction")
+"""Phases in which the specimen bag takes the working hand's port."""
 PREFERENCE = 3.0
 """How much more often a surgeon takes the dissector that he prefers."""
 
@@ -100,7 +102,7 @@ def _uses_in_phase(rng: np.random.Generator, phase: PhaseSpan, surgeon: Surgeon)
         sets = _clips_before_cuts(sets)
     uses, start = [], phase.start_ms
     for together, length in sets:
-        uses += [(slot, name, start, start + length) for slot, name in _slots(together)]
+        uses += [(slot, name, start, start + length) for slot, name in _slots(together, phase.phase)]
         start += length
     return uses + _bag_use(phase)
 
@@ -124,10 +126,10 @@ def _clips_before_cuts(sets: list[tuple[tuple[str, ...], int]]) -> list[tuple[tu
     return [((*hand, "clipper"), clip_ms), ((*hand, "scissors"), total - clip_ms)]
 
 
-def _slots(together: tuple[str, ...]) -> list[tuple[int, str]]:
-    """Ports of the instruments in a set: graspers take 0 then 2, working instruments 1 then 2."""
+def _slots(together: tuple[str, ...], phase: str) -> list[tuple[int, str]]:
+    """Ports of the instruments in a set: graspers take 0 then 2, working instruments 1 (if no bag is in it) then 2."""
     free = {"grasper": iter((0, 2))}
-    working = iter((1, 2))
+    working = iter((2,) if phase in BAG_PHASES else (1, 2))
     return [(next(free.get(name, working)), name) for name in together]
 
 

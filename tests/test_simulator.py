@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,8 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator import fitted
 from simulator.body import body_of, gallbladder_axis
-from simulator.fit import order_rates, read_runs, relative_durations
+from simulator.fit import instrument_counts, log_durations, order_rates, read_runs, relative_durations
 from simulator.operation import OperationPlan, plan_operation
 from simulator.progress import state_at
 from simulator.render import SimulatedFrame, render_frame, truth_at
@@ -127,6 +129,46 @@ def test_the_test_of_durations_tells_wrong_ones_apart(shared_data: Path) -> None
     clipping, triangle = CHOLEC80_PHASES.index("clipping-and-cutting"), 1
     assert kolmogorov_smirnov_p(real[clipping], 2 * made[clipping]) < 0.05
     assert kolmogorov_smirnov_p(real[triangle], made[clipping]) < 0.001
+
+
+def test_the_committed_tables_are_those_of_the_labels(shared_data: Path) -> None:
+    real = read_runs(shared_data / "surgery" / "cholec80_phases" / "ground_truth")
+    mean, covariance = log_durations(real)
+    assert mean == pytest.approx(np.array(fitted.LOG_SECONDS_MEAN), abs=6e-4)
+    assert covariance == pytest.approx(np.array(fitted.LOG_SECONDS_COVARIANCE), abs=6e-4)
+    rates = order_rates(real)
+    assert rates["cleaning_absent"] == pytest.approx(fitted.CLEANING_ABSENT_RATE, abs=6e-4)
+    assert rates["cleaning_before_packaging"] == pytest.approx(fitted.CLEANING_FIRST_RATE, abs=6e-4)
+    counts = instrument_counts(shared_data / "surgery" / "cholect50")
+    assert {phase: dict(together) for phase, together in counts.items()} == fitted.SEEN_TOGETHER
+
+
+def used_together(seeds: range) -> dict[str, Counter[frozenset[str]]]:
+    """Seconds per phase and set of instruments in the body together, the bag and the ways in and out left aside."""
+    counts: dict[str, Counter[frozenset[str]]] = {phase: Counter() for phase in PHASES}
+    for seed in seeds:
+        made = plan_operation(seed)
+        for at in range(0, made.duration_ms, 1000):
+            names = frozenset(span.instrument for span in active(made.instruments, at)) - {"specimen-bag"}
+            if names:
+                counts[made.phase_at(at).phase][names] += 1
+    return counts
+
+
+def test_instruments_are_used_together_as_in_real_operations(shared_data: Path) -> None:
+    """Half of the sets are drawn from the labels: each that takes a fifth of a phase there is seen often here too."""
+    real = instrument_counts(shared_data / "surgery" / "cholect50")
+    made = used_together(range(60))
+    for phase, counts in real.items():
+        sets: Counter[frozenset[str]] = Counter()
+        for names, seconds in counts.items():
+            sets[frozenset(names)] += seconds
+        for names, seconds in sets.items():
+            if seconds > 0.2 * sum(sets.values()):
+                assert made[phase][names] > 0.08 * sum(made[phase].values()), (phase, names)
+        never = {"scissors", "clipper"} - {name for names in sets for name in names}
+        if phase in ("calot-triangle-dissection", "gallbladder-dissection"):
+            assert not any(names & never for names in made[phase])
 
 
 def test_pictures_do_not_depend_on_the_order_in_which_they_are_drawn(plan: OperationPlan) -> None:
