@@ -1,6 +1,6 @@
 """All benchmarks, one after another."""
 
-from benchmarks import fresh_clone, main_job, memory, simulator
+from benchmarks import frames, fresh_clone, main_job, memory, simulator
 
-for benchmark in (main_job, memory, simulator, fresh_clone):
+for benchmark in (main_job, memory, frames, simulator, fresh_clone):
     benchmark.main()

@@ -153,10 +153,11 @@ class PictureReader:
 
     def _need(self, container: InputContainer, stream: VideoStream) -> Need | None:
         """What tells needed pictures apart; None where all are, or where nothing certain can be told."""
-        reader = coded_reader(stream)
-        if self._grid is None or reader is None or container.format.name in UNTIMED_SUFFIXES:
+        reader, reorders = coded_reader(stream), stream.codec_context.reorder_depth > 0
+        is_untimed = reorders and container.format.name in UNTIMED_SUFFIXES
+        if self._grid is None or reader is None or is_untimed:
             return None
-        return Need(reader, self._grid, self.time_base, reorders=stream.codec_context.reorder_depth > 0)
+        return Need(reader, self._grid, self.time_base, reorders=reorders)
 
     def _pictures(
         self, stream: VideoStream, packet: Packet[VideoStream] | None, *, is_careful: bool
