@@ -44,8 +44,8 @@ models: ## Train the four default models on simulated operations and write them 
 	@sh scripts/setup.sh base train
 	@$(PYTHON_BIN) -m models.build
 
-bench: ## Measure what docs/benchmarks.md promises
-	$(BASE)
+bench: ## Measure what docs/benchmarks.md promises (hours on two cores)
+	@sh scripts/setup.sh base test train
 	@$(PYTHON_BIN) -m benchmarks
 
 test: ## Set everything up and run all tests

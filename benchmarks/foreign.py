@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.measure import machine
+from benchmarks.measure import REPOSITORY, machine
 from benchmarks.simulated import DURATION_S, FIRST_SEED, HEIGHT_PX, WIDTH_PX
 from models.build import REPOSITORY as MODELS
 from models.contracts import EXTRACTOR
@@ -30,6 +30,7 @@ from simulator import cast
 from simulator.operation import plan_operation
 from simulator.render import render_frame
 
+REAL_CLIPS = REPOSITORY.parent / "shared" / "data" / "surgery" / "clips"
 OPERATIONS = 6
 FRAMES_AN_OPERATION = 40
 FRAMES_A_CLIP = 200
@@ -92,7 +93,7 @@ def tell(subject: str, figures: dict[str, Any]) -> None:
 def main(arguments: Sequence[str] = ()) -> None:
     """Print AUROC for each foreign video and for all together, and alarms on simulated hospitals."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.foreign", description="Score novelty.")
-    parser.add_argument("folders", nargs="*", type=Path, help="folders of foreign videos")
+    parser.add_argument("folders", nargs="*", type=Path, default=[REAL_CLIPS], help="folders of foreign videos")
     parser.add_argument("--operations", type=int, default=OPERATIONS)
     options = parser.parse_args(arguments)
     print(f"novelty on {options.operations} unseen simulated operations ({machine()})")

@@ -88,9 +88,11 @@ def inputs_of(name: str, operations: Sequence[Operation], *, every: int) -> Iter
 
 def quantise(way: str, name: str, path: Path, operations: Sequence[Operation]) -> None:
     """Write the model with eight-bit weights (dynamic), or weights and activations (static), to `path`."""
+    import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
 
-    source = MODELS / name / "1" / "model.onnx"
+    source = onnx.load(MODELS / name / "1" / "model.onnx")
+    del source.graph.value_info[:]  # the exporter's notes on shapes contradict each other; they are worked out again
     if way == "dynamic":
         quantize_dynamic(source, path, weight_type=QuantType.QInt8)
         return
