@@ -31,6 +31,8 @@ SHAFT_RADIUS = 0.062
 """Of a usual instrument at zoom 1, in scene units."""
 WIDENING = (0.5, 1.7)
 """By how much a shaft is wider at its entry than at its tip, least and most: how steeply it comes from the camera."""
+UNDER_LIVER: Point = np.array([0.30, -0.78])
+"""Where the field is rinsed while the bag is drawn out, as far down as the camera sees then."""
 PULL: Point = np.array([-0.10, -0.13])
 
 
@@ -117,6 +119,8 @@ def _place_and_reach(
     if span.instrument == "grasper" and span.slot == 0:
         return _retracting(phase, state, axis, body), 0.012
     neck, fundus, hilum = np.array(body.neck), np.array(body.fundus), np.array(body.hilum)
+    if span.instrument == "irrigator" and phase == "gallbladder-extraction":
+        return UNDER_LIVER, 0.12
     along_duct = 0.15 + 0.09 * clips if span.instrument == "clipper" else 0.38
     at_wall = (PORTS[1] + xy(0.05, 0.25), 0.06)
     triangle = (neck + (hilum - neck) * 0.35, 0.09)

@@ -19,7 +19,7 @@ WRIST = -7.0
 """From here forward the shaft belongs to the tip: what a box of the instrument goes around."""
 
 SHAFT_STEPS = (SHAFT_END, -30.0, -23.0, -17.0, -12.0, WRIST)
-SHAFT_LIGHT = (1.40, 1.32, 1.24, 1.16, 1.08)
+SHAFT_LIGHT = (1.25, 1.20, 1.15, 1.10, 1.05)
 """The shaft gets brighter from step to step towards the camera, where the light stands."""
 
 Colour = tuple[int, int, int]

@@ -34,8 +34,11 @@ MATERIALS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int]]] = {
 }
 """Dark and light colour (RGB) of each material, after pictures of real operations."""
 
-PATIENT_TINTS = {"gallbladder": 14.0, "liver": 6.5, "fat": 6.0, "gut": 8.0, "wall": 9.0}
+PATIENT_TINTS = {"gallbladder": 14.0, "liver": 9.0, "fat": 6.0, "gut": 8.0, "wall": 9.0}
 """How much the colour of an organ differs between patients: standard deviation in grey levels, others 5."""
+
+HUE_SHARE = 0.5
+"""How much of that is hue: patients differ more in brightness, and no liver is violet."""
 
 
 def noise(rng: np.random.Generator, cells: int, octaves: int = 4, stretch: float = 1.0) -> Field:
@@ -99,6 +102,7 @@ def _tile(name: str, rng: np.random.Generator) -> NDArray[np.uint8]:
     dark, light = (np.array(colour, np.float32) for colour in MATERIALS[name])
     tone, relief = _tone_and_relief(name, rng)
     tint = rng.normal(0, PATIENT_TINTS.get(name, 5.0), 3)
+    tint = tint.mean() + HUE_SHARE * (tint - tint.mean())
     colour = dark + (light - dark) * tone[..., None] + tint
     vessels = _vessels(name, rng)
     if vessels is not None:
