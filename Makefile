@@ -36,7 +36,7 @@ trace: ## Show where every figure of a report comes from: VIDEO_ID=operation_001
 	$(BASE)
 	@$(PYTHON_BIN) -m commands.trace "$$VIDEO_ID" $${FIGURE:+--figure "$$FIGURE"}
 
-simulate: ## Make operations with exact truth: N=5 SEED=7 OUT=folder
+simulate: ## Make operations with exact truth and an index: N=40 SEED=0 OUT=folder
 	$(BASE)
 	@$(PYTHON_BIN) -m simulator --count "$${N:-1}" --seed "$${SEED:-0}" --out "$${OUT:-data/simulated}"
 

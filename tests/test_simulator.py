@@ -20,8 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import fitted
+from simulator import effects, fitted
 from simulator.body import body_of, gallbladder_axis
+from simulator.cast import hospital_named
 from simulator.fit import instrument_counts, log_durations, order_rates, read_runs, relative_durations
 from simulator.operation import OperationPlan, plan_operation
 from simulator.progress import state_at
@@ -29,6 +30,7 @@ from simulator.render import SimulatedFrame, render_frame, truth_at
 from simulator.sample import sample_plan
 from simulator.spans import active
 from simulator.video import frame_times, write_video
+from simulator.view import camera_at
 from simulator.vocabulary import ANATOMY, CHOLEC80_PHASES, EVENTS, INSTRUMENTS, PHASES, WALL_PHASES, anatomy_id
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -379,6 +381,27 @@ def test_faces_of_the_caller_are_seen_where_the_truth_says() -> None:
 def test_there_are_no_heads_inside_of_the_body(frames: list[tuple[int, SimulatedFrame]]) -> None:
     for _, frame in frames:
         assert not frame.heads or "out-of-body" in frame.events
+
+
+def test_a_moving_camera_smears_along_its_way() -> None:
+    """A shift of 8 pixels during the exposure blurs what stands across it and leaves what lies along it."""
+    upright = np.zeros((60, 60, 3), np.uint8)
+    upright[:, 30:] = 255
+    lying = np.ascontiguousarray(upright.transpose(1, 0, 2))
+    blurred, kept = (effects.smear(picture, (8.0, 0.0)) for picture in (upright, lying))
+    assert len(np.unique(blurred[30, :, 0])) > 5
+    assert np.array_equal(kept, lying)
+    assert effects.smear(upright, (0.5, 0.0)) is upright
+
+
+def test_the_camera_moves_fast_enough_for_that_on_its_way_to_the_wall() -> None:
+    operation = next(made for made in map(plan_operation, range(20)) if made.phases[-1].phase == "port-closure")
+    north, start_ms = hospital_named("north"), operation.phases[-1].start_ms
+    speeds = []
+    for at in range(start_ms, start_ms + 2000, 100):
+        here, before = (camera_at(operation, north, at - ago, 640, 480).to_px(np.zeros((1, 2))) for ago in (0, 20))
+        speeds.append(np.abs(here - before).max())
+    assert max(speeds) > 3
 
 
 def test_moments_outside_and_tiny_pictures_are_refused(plan: OperationPlan) -> None:
