@@ -32,9 +32,8 @@ def main() -> None:
     print(f"growth: {growth / 1e3:.1f} KB a stored frame")
     slope_s = (walls_s[middle] - walls_s[short]) / (middle - short)
     later_s = (walls_s[long] - walls_s[middle]) / (long - middle)
-    print(
-        f"a further minute: {slope_s:.1f} s up to {middle} minutes, {later_s:.1f} s after, {later_s / slope_s:.2f} times"
-    )
+    ratio = later_s / slope_s
+    print(f"a further minute: {slope_s:.1f} s up to {middle} minutes, {later_s:.1f} s after, {ratio:.2f} times")
 
 
 if __name__ == "__main__":

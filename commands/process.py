@@ -86,7 +86,7 @@ def sample_video(settings: Settings, console: Console) -> Path:
 
 
 def collect_no_libraries() -> None:
-    """Let the garbage collector pass by all that exists: walking what libraries made costs seconds and frees nothing."""
+    """Let the garbage collector pass by all that exists: walking what libraries made costs a second, frees nothing."""
     gc.freeze()
     gc.enable()
 

@@ -152,10 +152,8 @@ def _another(value: object) -> object:
             return value - 1 if value > 1 else value + 1
         case float():
             return value * 0.9 if value else 0.01
-        case "near":
-            return "exact"
         case str():
-            return "other"
+            return "exact" if value == "near" else "other"
         case list():
             return value[:1]
         case dict():

@@ -93,7 +93,7 @@ def test_a_model_that_is_half_copied_ends_the_tick_by_name_and_is_told_when_it_i
         daemon = Daemon(root, instance)
         daemon.tick()
         (root / BACKBONE / "2").mkdir()
-        with pytest.raises(ConfigurationError, match=r"model feature_extractor version 2: The model file model.onnx is missing"):
+        with pytest.raises(ConfigurationError, match=rf"{BACKBONE} version 2: The model file model.onnx is missing"):
             daemon.tick()
         (root / BACKBONE / "2" / "model.onnx").write_bytes(GRAPH.onnx())
         assert [len(daemon.tick()), len(daemon.tick())] == [1, 0]
