@@ -46,6 +46,7 @@ models: ## Train the four default models on simulated operations and write them 
 
 bench: ## Measure what docs/benchmarks.md promises (hours on two cores)
 	@sh scripts/setup.sh base test train
+	@sh scripts/system-packages.sh
 	@$(PYTHON_BIN) -m benchmarks
 
 test: ## Set everything up and run all tests
