@@ -45,8 +45,12 @@ class SingleStage(nn.Module):
         self.leave = nn.Conv1d(maps, classes, 1)
 
     def forward(self, sequence: Tensor, mask: Tensor | None) -> Tensor:
-        """Map [N,inputs,T] to logits [N,classes,T]; `mask` [N,1,T] keeps padding at zero as silence would be."""
-        current = self.enter(sequence)
+        """Map [N,T,inputs] to logits [N,classes,T]; `mask` [N,1,T] keeps padding at zero as silence would be.
+
+        The first convolution is one picture wide: as a matrix product it needs no turned copy of the features, which
+        are by far the largest thing in a long video.
+        """
+        current = F.linear(sequence, self.enter.weight[:, :, 0], self.enter.bias).transpose(1, 2)
         for layer in self.layers:
             current = current if mask is None else current * mask
             current = layer(current)
@@ -69,12 +73,12 @@ class PhaseSegmenter(nn.Module):
 
     def logits(self, features: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         """Give every stage's logits [N,classes,T]; a stage reads the softmax of the one before it."""
-        given = features.transpose(1, 2)
+        given = features
         answers: list[Tensor] = []
         for stage in self.stages:
             answers.append(stage(given, mask))
             given = F.softmax(answers[-1], dim=1)
-            given = given if mask is None else given * mask
+            given = (given if mask is None else given * mask).transpose(1, 2)
         return answers
 
     def forward(self, features: Tensor) -> Tensor:
