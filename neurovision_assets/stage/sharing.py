@@ -23,8 +23,8 @@ JOIN_WAIT_S = 5.0
 """A stage that waits for somebody else's lock must not hold the others up."""
 
 
-class Stopped(Exception):
-    """The run was cancelled while a stage was reading."""
+class Stopped(BaseException):
+    """The run was cancelled while a stage was reading: nobody's fault, so no stage takes it for a failure."""
 
 
 class Sharing:
