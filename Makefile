@@ -45,18 +45,18 @@ models: ## Train the four default models on simulated operations and write them 
 	@$(PYTHON_BIN) -m models.build
 
 bench: ## Measure what docs/benchmarks.md promises (hours on two cores)
-	@sh scripts/setup.sh base test train
+	@sh scripts/setup.sh base test train learn
 	@sh scripts/system-packages.sh
 	@$(PYTHON_BIN) -m benchmarks
 
 test: ## Set everything up and run all tests
-	@sh scripts/setup.sh base test train
+	@sh scripts/setup.sh base test train learn
 	@sh scripts/system-packages.sh
 	@sh scripts/check.sh
 	@$(PYTHON_BIN) -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
 lint: ## Lint and type-check only
-	@sh scripts/setup.sh base test train
+	@sh scripts/setup.sh base test train learn
 	@sh scripts/check.sh
 
 format: ## Bring the code into the house's form

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from models.data import clip_frames, decode_jpeg
 from models.engine import extract_features
 from models.real_clips import stacked
 from models.scoring.calibration import novelty_scores, outlier_scores
-from simulator import cast
+from simulator.cast import Hospital
 from simulator.operation import plan_operation
 from simulator.render import render_frame
 
@@ -35,25 +34,20 @@ OPERATIONS = 6
 FRAMES_AN_OPERATION = 40
 FRAMES_A_CLIP = 200
 JPEG_QUALITY = 90
+SIZE_PX = (WIDTH_PX, HEIGHT_PX)
 UNSEEN = (
-    cast.Hospital("between", "general surgery", (0.98, 1.01, 0.97), 0.97, 1.03, 1.22, (0.01, -0.03), 4.5, (0.1, -0.1)),
-    cast.Hospital("beyond", "general surgery", (1.10, 0.96, 0.90), 0.86, 1.16, 0.88, (-0.05, 0.03), 7.0, (0.4, 0.2)),
+    Hospital(
+        "between", "general surgery", (0.98, 1.01, 0.97), 0.97, 1.03, 1.22, (0.01, -0.03), 4.5, (0.1, -0.1), SIZE_PX
+    ),
+    Hospital(
+        "beyond", "general surgery", (1.10, 0.96, 0.90), 0.86, 1.16, 0.88, (-0.05, 0.03), 7.0, (0.4, 0.2), SIZE_PX
+    ),
 )
-"""Two that the simulator does not have: within the range of its five, and a little beyond it in every respect."""
+"""Two that neither the simulator nor a training has: within the range of its five, and a little beyond it in every
+respect. Trainings draw cameras at random from a wider range (`simulator.cast.strange_hospital`)."""
 
 
-@contextmanager
-def hospital_added(hospital: cast.Hospital) -> Iterator[None]:
-    """Let pictures be drawn through the camera of a hospital that the simulator does not have."""
-    known = cast.HOSPITALS
-    cast.HOSPITALS = (*known, hospital)  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        cast.HOSPITALS = known  # type: ignore[misc]
-
-
-def simulated_frames(operations: int, hospital: str | None = None) -> list[npt.NDArray[np.uint8]]:
+def simulated_frames(operations: int, hospital: Hospital | None = None) -> list[npt.NDArray[np.uint8]]:
     """Pictures of unseen operations at even distances, compressed once; through the plan's own camera or another."""
     import cv2
 
@@ -100,8 +94,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     familiar = novelty_of(simulated_frames(options.operations))
     tell("known hospitals", novelty_scores(familiar).figures)
     for hospital in UNSEEN:
-        with hospital_added(hospital):
-            unseen = novelty_of(simulated_frames(options.operations, hospital.name))
+        unseen = novelty_of(simulated_frames(options.operations, hospital))
         tell(f"unseen hospital '{hospital.name}'", novelty_scores(unseen).figures)
     foreign = foreign_novelty(options.folders)
     if not foreign:

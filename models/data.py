@@ -10,12 +10,13 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from models.augment import coin
 from models.labels import INSTRUMENTS, PHASES
 from models.letterbox import Fit, letterbox
 
@@ -106,9 +107,13 @@ def simulator_digest() -> str:
 
 
 def render_operation(seed: int) -> Operation:
-    """Render one operation; its length and the compression of its frames follow from the seed."""
+    """Render one operation; its length, its camera and the compression of its frames follow from the seed.
+
+    Half of them were recorded in hospitals that the simulator does not have otherwise.
+    """
     import cv2
 
+    from simulator.cast import strange_hospital
     from simulator.operation import plan_operation
     from simulator.render import render_frame
 
@@ -117,6 +122,8 @@ def render_operation(seed: int) -> Operation:
     width_px, height_px = _CAMERAS_PX[int(rng.integers(len(_CAMERAS_PX)))]
     fit = Fit.of(width_px, height_px, into_width_px=WIDTH_PX, into_height_px=HEIGHT_PX)
     plan = plan_operation(seed, duration_s)
+    if coin(rng):
+        plan = replace(plan, hospital=strange_hospital(rng))
     jpegs, phases, anatomy, boxes = [], [], [], []
     for index in range(int(duration_s * FPS)):
         frame = render_frame(plan, int(index * 1000 / FPS), width_px, height_px)

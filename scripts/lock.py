@@ -1,4 +1,4 @@
-"""Writes the three locks from ``pyproject.toml``: what runs need, what tests add, what training adds.
+"""Writes the locks from ``pyproject.toml``: what runs need, what tests add, what training and the learning loop add.
 
 Belongs here: resolving, with today's pins as constraints, so that only what must move moves. Does not belong here:
 installing (``scripts/setup.sh``). Use: ``.venv/bin/python -m scripts.lock``; to move a pin, delete its line first.
@@ -14,11 +14,15 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = {"base": "requirements.lock", "test": "requirements-test.lock", "train": "requirements-train.lock"}
+LOCKS = {
+    "base": "requirements.lock",
+    **{name: f"requirements-{name}.lock" for name in ("test", "train", "learn")},
+}
 PURPOSES = {
     "base": "What `make process` and `make up` need.",
     "test": "What `make test` adds to requirements.lock.",
     "train": "What `make models` adds: PyTorch and the ONNX exporter.",
+    "learn": "What the learning loop adds: DVC, Great Expectations, MLflow, dbt.",
 }
 HEADER = """# {purpose}
 # Written by scripts/lock.py from pyproject.toml for Python 3.11, Linux x86_64; complete, so that pip resolves nothing.

@@ -1,13 +1,16 @@
 """The cast of simulated operations: hospitals with their cameras, surgeons with their manners, types of operation.
 
-Belongs here: frozen descriptions, invented by hand. Does not belong here: anything drawn per operation; patients, who
+Belongs here: frozen descriptions, invented by hand. Does not belong here: what happens in an operation; patients, who
 are a seed and a pseudonym (`operation`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,24 @@ OPERATION_TYPES: Final = (CHOLECYSTECTOMY, "laparoscopic-adhesiolysis", "diagnos
 """What is operated; only the first is fitted to real operations (see `fitted`)."""
 
 
-def hospital_named(name: str) -> Hospital:
-    """The hospital of that name.
+def strange_hospital(rng: Generator) -> Hospital:
+    """One of the endless hospitals that are none of `HOSPITALS`: every property drawn from a range around theirs.
 
-    Raises:
-        ValueError: There is no such hospital.
+    What learns from many of them does not take a new camera for a new kind of picture (domain randomisation, Tobin et
+    al. 2017).
     """
-    return next(hospital for hospital in HOSPITALS if hospital.name == name)
+    return Hospital(
+        name="strange",
+        department="general surgery",
+        gain_rgb=(rng.uniform(0.9, 1.12), rng.uniform(0.92, 1.06), rng.uniform(0.88, 1.12)),
+        gamma=rng.uniform(0.82, 1.18),
+        saturation=rng.uniform(0.8, 1.25),
+        view_radius=rng.uniform(0.86, 1.5),
+        view_shift=(rng.uniform(-0.06, 0.06), rng.uniform(-0.06, 0.06)),
+        grain=rng.uniform(2.0, 8.0),
+        light_tilt=(rng.uniform(-0.45, 0.45), rng.uniform(-0.45, 0.3)),
+        size_px=(640, 480),
+    )
 
 
 def surgeon_named(name: str) -> Surgeon:

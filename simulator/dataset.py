@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.cast import hospital_named
 from simulator.cohort import Member, index_row, write_index
 from simulator.layouts import write_layouts
 from simulator.truth import sidecar, write_sampled_truth, write_truth
@@ -61,7 +60,7 @@ def write_set(
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
     for member in members:
-        size = recording.size_px or hospital_named(member.plan.hospital).size_px
+        size = recording.size_px or member.plan.hospital.size_px
         _write(member, out, recording, size, watch(member))
         rows.append(index_row(member, size, recording.fps, recording.codec, vfr=recording.vfr))
         write_index(out / "index.csv", rows)
@@ -84,7 +83,7 @@ def _write(
             processes=len(os.sched_getaffinity(0)),
             on_frame=on_frame,
         )
-        card = sidecar(plan, member.name, hospital_named(plan.hospital).department)
+        card = sidecar(plan, member.name, plan.hospital.department)
         (out / f"{member.name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     write_truth(plan, truth)
     if recording.truth_fps > 0:

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from simulator import happenings, schedule
-from simulator.cast import CHOLECYSTECTOMY, HOSPITALS, OPERATION_TYPES, SURGEONS, hospital_named
+from simulator.cast import CHOLECYSTECTOMY, HOSPITALS, OPERATION_TYPES, SURGEONS, Hospital
 from simulator.spans import DisturbanceSpan, EventSpan, InstrumentSpan, PhaseSpan, active
 
 __all__ = ["EventSpan", "InstrumentSpan", "OperationPlan", "PhaseSpan", "plan_operation"]
@@ -31,8 +31,8 @@ DAYS_BEFORE = (20, 180)
 class OperationPlan:
     """What happens when in one operation, by whom and where.
 
-    Phases cover [0, duration_ms) without gaps. `hospital` and `surgeon` are names from `cast`. The body is drawn from
-    `patient_seed`: operations of one patient show the same organs. The plan is hashable: pictures depend on nothing
+    Phases cover [0, duration_ms) without gaps. `surgeon` is a name from `cast`. The body is drawn from `patient_seed`:
+    operations of one patient show the same organs. The plan is hashable: pictures depend on nothing
     else.
     """
 
@@ -42,7 +42,7 @@ class OperationPlan:
     phases: tuple[PhaseSpan, ...]
     instruments: tuple[InstrumentSpan, ...]
     events: tuple[EventSpan, ...]
-    hospital: str
+    hospital: Hospital
     surgeon: str
     operation_type: str
     day: date
@@ -90,7 +90,7 @@ def plan_operation(
     hospital = HOSPITALS[int(people.integers(len(HOSPITALS)))]
     patient_seed, day = seed, FIRST_DAY + timedelta(days=int(people.integers(365)))
     if same_patient_as is not None:
-        hospital = hospital_named(same_patient_as.hospital)
+        hospital = same_patient_as.hospital
         patient_seed = same_patient_as.patient_seed
         day = same_patient_as.day - timedelta(days=int(people.integers(*DAYS_BEFORE)))
     phases = schedule.plan_phases(when, duration_ms, operation_type)
@@ -104,7 +104,7 @@ def plan_operation(
         phases=phases,
         instruments=instruments,
         events=happenings.plan_events(what, phases, instruments, outside),
-        hospital=hospital.name,
+        hospital=hospital,
         surgeon=surgeon.name,
         operation_type=operation_type,
         day=day,

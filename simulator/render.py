@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from simulator import effects
 from simulator.blood import stain
-from simulator.cast import Hospital, hospital_named
 from simulator.metalwork import InstrumentTruth, Layout, shadow
 from simulator.operation import OperationPlan
 from simulator.room import Box, room
@@ -70,16 +69,15 @@ def render_frame(
         ValueError: The moment is not in the operation, or a side is under 32 pixels.
     """
     _refuse(plan, timestamp_ms, width, height)
-    hospital = hospital_named(plan.hospital)
-    view = field_of_view(hospital, width, height)
+    view = field_of_view(plan.hospital, width, height)
     if is_outside(plan, timestamp_ms):
         seen, people = room(plan.seed, timestamp_ms, width, height, faces)
         seen, truth = view.cut(seen), _truth_outside(plan, timestamp_ms, people, view)
     else:
         scene = scene_at(plan, timestamp_ms, view)
-        seen, layout = _seen(scene, hospital)
+        seen, layout = _seen(scene)
         truth = _truth_inside(scene, layout)
-    recorded = effects.grain(effects.colours(seen, hospital), hospital, round(timestamp_ms))
+    recorded = effects.grain(effects.colours(seen, plan.hospital), plan.hospital, round(timestamp_ms))
     image = view.whole(bytes_of(cv2.multiply(recorded, view.soft, scale=1 / 255)))
     return SimulatedFrame(truth.phase, truth.instruments, truth.anatomy, truth.events, truth.heads, image)
 
@@ -91,7 +89,7 @@ def truth_at(plan: OperationPlan, timestamp_ms: float, width: int = 640, height:
         ValueError: As `render_frame`.
     """
     _refuse(plan, timestamp_ms, width, height)
-    view = field_of_view(hospital_named(plan.hospital), width, height)
+    view = field_of_view(plan.hospital, width, height)
     if is_outside(plan, timestamp_ms):
         _, people = room(plan.seed, timestamp_ms, width, height)
         return _truth_outside(plan, timestamp_ms, people, view)
@@ -136,15 +134,15 @@ def _within(box: Box, inside: Labels) -> list[Box]:
     return [(x_min + x, y_min + y, x_min + x + w, y_min + y + h)] if w else []
 
 
-def _seen(scene: Scene, hospital: Hospital) -> tuple[Picture, Layout]:
+def _seen(scene: Scene) -> tuple[Picture, Layout]:
     """The view inside of the body before the camera's colours, and what is seen where."""
     plan, at, camera = scene.plan, scene.timestamp_ms, scene.camera
     shadows = [shadow(hand) for hand in scene.tools]
-    picture = paint(scene.tissue, tiles(plan.patient_seed), camera, hospital, shadows, scene.view.drawn_size)
+    picture = paint(scene.tissue, tiles(plan.patient_seed), camera, plan.hospital, shadows, scene.view.drawn_size)
     stain(picture, scene.pools, camera)
     picture = bytes_of(cv2.GaussianBlur(picture, (3, 3), 0))
     layout = draw_things(scene, picture)
-    before = camera_at(plan, hospital, max(0.0, at - EXPOSURE_MS), *scene.view.size).moved(scene.view.columns[0])
+    before = camera_at(plan, max(0.0, at - EXPOSURE_MS), *scene.view.size).moved(scene.view.columns[0])
     motion = camera.to_px(np.zeros((1, 2)))[0] - before.to_px(np.zeros((1, 2)))[0]
     picture = effects.smear(picture, (float(motion[0]), float(motion[1])))
     return _disturbed(plan, picture, at), layout

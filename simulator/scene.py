@@ -13,7 +13,6 @@ import numpy as np
 from simulator.anatomy import Layer, layers
 from simulator.blood import blood
 from simulator.body import Body, body_of
-from simulator.cast import hospital_named
 from simulator.handling import Hand, hands, pull_at
 from simulator.metalwork import Layout, draw
 from simulator.operation import OperationPlan
@@ -41,7 +40,7 @@ class Scene:
 def scene_at(plan: OperationPlan, timestamp_ms: float, view: View) -> Scene:
     """The scene of a moment as that view shows it."""
     body, state = body_of(plan.patient_seed), state_at(plan, timestamp_ms)
-    camera = camera_at(plan, hospital_named(plan.hospital), timestamp_ms, *view.size).moved(view.columns[0])
+    camera = camera_at(plan, timestamp_ms, *view.size).moved(view.columns[0])
     pull = pull_at(plan, timestamp_ms)
     pools = blood(plan, body, state, timestamp_ms)
     return Scene(

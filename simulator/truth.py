@@ -37,7 +37,7 @@ def write_truth(plan: OperationPlan, folder: Path) -> None:
     rest = {
         "seed": plan.seed,
         "duration_ms": plan.duration_ms,
-        "hospital": plan.hospital,
+        "hospital": plan.hospital.name,
         "surgeon": plan.surgeon,
         "patient": plan.patient,
         "operation_type": plan.operation_type,

@@ -77,6 +77,8 @@ def write_video(
                 raise ValueError(f"{codec} does not encode video: name a video encoder of FFmpeg, libx264 say")
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.time_base = stream.codec_context.time_base = TIME_BASE
+            # With slices in threads x264 writes other bytes when the machine is busy.
+            stream.codec_context.thread_type = "FRAME"
             rendered = pictures(plan, [float(time * 1000) for time in times], width, height, processes, faces)
             for number, (time, picture) in enumerate(zip(times, rendered, strict=True)):
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")

@@ -111,7 +111,7 @@ def _wave(seed: int, stream: int) -> tuple[NDArray[np.float64], NDArray[np.float
     return rng.uniform(0, 2 * np.pi, (2, 3)), rng.uniform(0.9, 1.1, (2, 3)) * (1.0, 1.9, 3.1)
 
 
-def camera_at(plan: OperationPlan, hospital: Hospital, timestamp_ms: float, width: int, height: int) -> Camera:
+def camera_at(plan: OperationPlan, timestamp_ms: float, width: int, height: int) -> Camera:
     """The camera at a moment, for a picture of width by height pixels."""
     pace = surgeon_named(plan.surgeon).pace
     index = plan.phases.index(plan.phase_at(timestamp_ms))
@@ -123,13 +123,14 @@ def camera_at(plan: OperationPlan, hospital: Hospital, timestamp_ms: float, widt
     x, y, zoom = before + (here - before) * arrived
     (dx, dy), (roll, breath) = sway(plan.seed, 0, timestamp_ms, 9.0), sway(plan.seed, 1, timestamp_ms, 13.0)
     own = np.random.default_rng([plan.seed, 101]).uniform(-1, 1, 3)
+    shift = plan.hospital.view_shift
     zoom *= 1.0 + 0.06 * breath + 0.08 * own[2]
     return Camera(
         x=x + 0.05 * dx + 0.05 * own[0],
         y=y + 0.04 * dy + 0.04 * own[1],
         scale=zoom * height / 2,
         roll=0.05 * roll,
-        centre_px=(width / 2 + hospital.view_shift[0] * height / 2, height / 2 * (1 + hospital.view_shift[1])),
+        centre_px=(width / 2 + shift[0] * height / 2, height / 2 * (1 + shift[1])),
     )
 
 

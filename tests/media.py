@@ -97,6 +97,8 @@ def write_clip(
         stream: Any = container.add_stream(codec, rate=fps, options=OPTIONS.get(codec, {}) | (options or {}))
         stream.width, stream.height = size
         stream.pix_fmt = pixel_format
+        # With slices in threads x264 writes other bytes when the machine is busy.
+        stream.codec_context.thread_type = "FRAME"
         stream.metadata.update(tags or {})
         time_base = Fraction(1, fps) if times_ms is None else Fraction(1, 1000)
         stream.codec_context.time_base = time_base

@@ -20,6 +20,8 @@ from neurovision_assets.surgery.video.probe import probe_video
 from tests import media
 
 COUNT = 250
+HARMED_BYTES = 10
+"""At the end of a picture's only slice."""
 PSNR_LIMIT_DB = 40.0
 
 Picture = npt.NDArray[Any]
@@ -232,8 +234,8 @@ def test_damage_to_what_is_left_out_harms_nothing(folder: Path, name: str) -> No
         packets = [packet for packet in container.demux(video=0) if packet.size]
     for (position, size), packet in zip(media.packet_places(whole), packets, strict=True):
         is_h264_non_reference = name == "pyramid.mp4" and bytes(packet)[4] == 1  # nal_ref_idc 0, a slice
-        if (packet.is_disposable or is_h264_non_reference) and packet.pts not in wanted and size > 20:
-            content[position + size - 10 : position + size] = bytes(10)
+        if (packet.is_disposable or is_h264_non_reference) and packet.pts not in wanted and size > HARMED_BYTES + 10:
+            content[position + size - HARMED_BYTES : position + size] = bytes(HARMED_BYTES)
             harmed += 1
     path = folder / f"harmed_{name}"
     path.write_bytes(content)

@@ -153,7 +153,7 @@ def test_without_a_size_a_hospital_records_in_its_own(tmp_path: Path) -> None:
         said = (row["patient"], row["surgeon"], row["hospital"], row["operation_type"], row["day"], row["seed"])
         plan = member.plan
         assert said == (
-            plan.patient, plan.surgeon, plan.hospital, plan.operation_type, plan.day.isoformat(), str(plan.seed),
+            plan.patient, plan.surgeon, plan.hospital.name, plan.operation_type, plan.day.isoformat(), str(plan.seed),
         )  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def test_truth_alone_has_no_videos(tmp_path: Path) -> None:
 def test_hospitals_and_surgeons_are_mixed(members: list[Member]) -> None:
     """Every hospital and every surgeon has several operations, so that sets can be split by either."""
     for counts in (
-        Counter(member.plan.hospital for member in members),
+        Counter(member.plan.hospital.name for member in members),
         Counter(member.plan.surgeon for member in members),
     ):
         assert min(counts.values()) >= 3

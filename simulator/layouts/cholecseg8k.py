@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.cast import hospital_named
 from simulator.operation import OperationPlan
 from simulator.render import OUTSIDE, render_frame
 from simulator.scene import classes_of, layout_of, scene_at
@@ -89,7 +88,7 @@ def clip_start(plan: OperationPlan) -> int:
 def codes_at(plan: OperationPlan, timestamp_ms: float, size: tuple[int, int]) -> Labels:
     """The watershed code of every pixel [h,w] of a view inside of the body, without the white edge."""
     code = {name: value for name, (value, _) in CLASSES.items()}
-    scene = scene_at(plan, timestamp_ms, field_of_view(hospital_named(plan.hospital), *size))
+    scene = scene_at(plan, timestamp_ms, field_of_view(plan.hospital, *size))
     layout = layout_of(scene)
     values = [code[OF_MATERIAL[layer.material]] for layer in scene.tissue]
     background = code["black background"]
