@@ -1,7 +1,7 @@
-"""Simulated operations as training data: rendered once, kept in a work folder, read back.
+"""Operations as training data, and simulated ones: rendered once, kept in a work folder, read back.
 
-Belongs here: what an operation's frames and truth look like to the training code. Does not belong here: how a network
-wants them (its `train.py`), how they are drawn (`simulator`).
+Belongs here: what an operation's frames and truth look like to the training code, whatever set they come from. Does not
+belong here: how a network wants them (its `train.py`), how they are drawn (`simulator`), other sets.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from models.letterbox import Fit, letterbox
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+T = TypeVar("T", bound=np.generic)
 
 WIDTH_PX: Final = 640
 HEIGHT_PX: Final = 480
@@ -37,25 +39,27 @@ _MASK_STRIDE_PX: Final = 4
 
 @dataclass(frozen=True)
 class Operation:
-    """The frames of one simulated operation with their truth.
+    """The frames of one operation with their truth; a kind of annotation that its set lacks is None.
 
     Attributes:
-        seed: what the simulator made it from.
+        name: the operation's in its set.
+        operation_type: `cholecystectomy` and the like.
         jpegs: T encoded frames of 640x480.
         phases: int64 [T], index into `PHASES`.
         anatomy: uint8 [T,120,160], class of the pixel in the middle of every 4x4 square, 0 is background.
-        boxes_px: float32 [M,4], x_min, y_min, x_max, y_max.
+        boxes_px: float32 [M,4], x_min, y_min, x_max, y_max; None together with the two below.
         box_frames: int64 [M], the frame each box lies in.
         box_classes: int64 [M], index into `INSTRUMENTS`.
     """
 
-    seed: int
+    name: str
+    operation_type: str
     jpegs: tuple[bytes, ...]
-    phases: NDArray[np.int64]
-    anatomy: NDArray[np.uint8]
-    boxes_px: NDArray[np.float32]
-    box_frames: NDArray[np.int64]
-    box_classes: NDArray[np.int64]
+    phases: NDArray[np.int64] | None
+    anatomy: NDArray[np.uint8] | None
+    boxes_px: NDArray[np.float32] | None
+    box_frames: NDArray[np.int64] | None
+    box_classes: NDArray[np.int64] | None
 
     def __len__(self) -> int:
         return len(self.jpegs)
@@ -64,11 +68,29 @@ class Operation:
         """Decode one frame: RGB [480,640,3]."""
         return decode_jpeg(self.jpegs[index])
 
+    def phase_labels(self) -> NDArray[np.int64]:
+        """Give `phases`; raises ValueError where the set has none."""
+        return self._given(self.phases, "phases")
+
+    def anatomy_masks(self) -> NDArray[np.uint8]:
+        """Give `anatomy`; raises ValueError where the set has none."""
+        return self._given(self.anatomy, "anatomy")
+
+    def boxes_at(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Give the boxes [M,4] of one frame and their classes [M]; raises ValueError where the set has none."""
+        rows = self._given(self.box_frames, "boxes") == index
+        return self._given(self.boxes_px, "boxes")[rows], self._given(self.box_classes, "boxes")[rows]
+
     def presence(self) -> NDArray[np.float32]:
-        """Which instruments are seen in each frame: [T,7] of 0 and 1."""
+        """Which instruments are seen in each frame: [T,7] of 0 and 1; raises ValueError where the set has no boxes."""
         table = np.zeros((len(self), len(INSTRUMENTS)), dtype=np.float32)
-        table[self.box_frames, self.box_classes] = 1.0
+        table[self._given(self.box_frames, "boxes"), self._given(self.box_classes, "boxes")] = 1.0
         return table
+
+    def _given(self, values: NDArray[T] | None, kind: str) -> NDArray[T]:
+        if values is None:
+            raise ValueError(f"{self.name} has no {kind}: leave it out, or take another set")
+        return values
 
 
 def decode_jpeg(encoded: bytes) -> NDArray[np.uint8]:
@@ -141,7 +163,8 @@ def render_operation(seed: int) -> Operation:
         ]
     table = np.array(boxes, dtype=np.float32).reshape(-1, 6)
     return Operation(
-        seed=seed,
+        name=_name(seed),
+        operation_type=plan.operation_type,
         jpegs=tuple(jpegs),
         phases=np.array(phases, dtype=np.int64),
         anatomy=np.stack(anatomy).astype(np.uint8),
@@ -177,6 +200,10 @@ def clip_frames(path: Path) -> list[NDArray[np.uint8]]:
         return [np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8) for frame in container.decode(video=0)]
 
 
+def _name(seed: int) -> str:
+    return f"simulated_{seed}"
+
+
 def _path(folder: Path, seed: int) -> Path:
     return folder / f"{seed}.npz"
 
@@ -206,11 +233,14 @@ def _render_to(folder: Path, seed: int) -> None:
 
 
 def _read(path: Path, seed: int) -> Operation:
+    from simulator.cast import CHOLECYSTECTOMY
+
     with np.load(path) as arrays:
         encoded = arrays["encoded"].tobytes()
         ends = arrays["ends"].tolist()
         return Operation(
-            seed=seed,
+            name=_name(seed),
+            operation_type=CHOLECYSTECTOMY,
             jpegs=tuple(encoded[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)),
             phases=arrays["phases"],
             anatomy=arrays["anatomy"],

@@ -50,7 +50,7 @@ def score_segmenter(repository: Path, operations: Sequence[Operation]) -> Report
     for operation in operations:
         frames = resized_frames([operation], height_px=height_px, width_px=width_px)
         answers.append(segment_phases(repository, extract_features(repository, frames)[0]))
-    truths = [operation.phases for operation in operations]
+    truths = [operation.phase_labels() for operation in operations]
     pairs = [(answer.argmax(axis=1), truth) for answer, truth in zip(answers, truths, strict=True)]
     scores = phase_scores(pairs, samples_per_s=FPS)
     scores["calibration"] = calibration_scores(np.concatenate(answers), np.concatenate(truths))
@@ -80,8 +80,7 @@ def score_detector(repository: Path, operations: Sequence[Operation]) -> Report:
     answers: list[Region] = []
     pictures = 0
     for pictures, (operation, index, answer) in enumerate(detections(repository, operations), start=1):
-        rows = operation.box_frames == index
-        truth += regions_of(pictures - 1, operation.boxes_px[rows], operation.box_classes[rows])
+        truth += regions_of(pictures - 1, *operation.boxes_at(index))
         answers += regions_of(pictures - 1, *answer)
     size_px = (HEIGHT_PX, WIDTH_PX)
     return {"boxes": coco_scores(truth, answers, size_px=size_px, pictures=pictures, names=INSTRUMENTS).as_json()}
@@ -114,7 +113,7 @@ def score_anatomy(repository: Path, operations: Sequence[Operation]) -> Report:
     def pictures() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         for operation in operations:
             images = resized_frames([operation], height_px=height_px, width_px=width_px, every=EVERY)
-            yield operation.anatomy[::EVERY], model.run_images(images)["probabilities"].argmax(axis=1)
+            yield operation.anatomy_masks()[::EVERY], model.run_images(images)["probabilities"].argmax(axis=1)
 
     return {"anatomy": area_scores(confusion_of(pictures(), len(ANATOMY)), ANATOMY).as_json()}
 

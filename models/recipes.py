@@ -47,7 +47,7 @@ def make_extractor(material: Material) -> None:
 
     resize = partial(_pictures, EXTRACTOR)
     images = resize(material.training, every=_PICTURE_STEP)
-    phases = np.concatenate([operation.phases[::_PICTURE_STEP] for operation in material.training])
+    phases = np.concatenate([operation.phase_labels()[::_PICTURE_STEP] for operation in material.training])
     presence = np.concatenate([operation.presence()[::_PICTURE_STEP] for operation in material.training])
     network = train(images, phases, presence, ExtractorTraining(seed=material.seed), material.report)
     unseen = resize(material.validation)
@@ -63,10 +63,10 @@ def make_segmenter(material: Material) -> None:
         return [extract_features(material.repository, _pictures(EXTRACTOR, [one]))[0] for one in operations]
 
     given = features_of(material.training)
-    wanted = [operation.phases for operation in material.training]
+    wanted = [operation.phase_labels() for operation in material.training]
     network = train(given, wanted, SegmenterTraining(epochs=_SEGMENTER_EPOCHS, seed=material.seed), material.report)
     unseen = features_of(material.validation)
-    temperature = fit_temperature(network, unseen, [operation.phases for operation in material.validation])
+    temperature = fit_temperature(network, unseen, [operation.phase_labels() for operation in material.validation])
     material.report(f"temperature {temperature:.2f}")
     _write(network, SEGMENTER, material, unseen[0][None])
 
@@ -77,9 +77,7 @@ def make_detector(material: Material) -> None:
 
     examples = []
     for operation, index in frames_of(material.training, every=_PICTURE_STEP):
-        rows = operation.box_frames == index
-        read = partial(operation.frame, index)
-        examples.append(Example(read, operation.boxes_px[rows], operation.box_classes[rows]))
+        examples.append(Example(partial(operation.frame, index), *operation.boxes_at(index)))
     network = train(examples, DetectorTraining(seed=material.seed), material.report)
     height_px, width_px = CONTRACTS[DETECTOR].picture_px
     picture = letterbox(material.validation[0].frame(0), height_px=height_px, width_px=width_px)
@@ -93,7 +91,7 @@ def make_anatomist(material: Material) -> None:
     from models.anatomy_segmenter.train import AnatomyTraining, train
 
     images = _pictures(ANATOMIST, material.training, every=_PICTURE_STEP)
-    masks = np.concatenate([operation.anatomy[::_PICTURE_STEP] for operation in material.training])
+    masks = np.concatenate([operation.anatomy_masks()[::_PICTURE_STEP] for operation in material.training])
     network = train(images, masks, AnatomyTraining(seed=material.seed), material.report)
     _write(network, ANATOMIST, material, as_batch(images[:_EXAMPLES]))
 
