@@ -92,11 +92,17 @@ def trace_video(store: ObjectStore, video_id: str) -> VideoTrace:
             FigureTrace(
                 figure=figure, value=value_of(report, figure), source=source, chain=chain_from(source.stage, stages)
             )
-            for figure, source in report.sources.items()
+            for figure, source in sorted(report.sources.items(), key=lambda item: in_natural_order(item[0]))
         ),
         stages=stages,
         altered=(*altered_parts(reader, stages), *replaced_inputs(stages)),
     )
+
+
+def in_natural_order(figure: str) -> tuple[str, int, str]:
+    """Ten comes behind nine: the numbered figures of a kind by their number."""
+    kind, _, rest = figure.partition(".")
+    return kind, int(rest) if rest.isdecimal() else -1, rest
 
 
 def chain_from(asset: str, stages: dict[str, ArtifactRecord]) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ LOG_LINES_SHOWN = 15
 def main(arguments: list[str] | None = None) -> int:
     """Parse the arguments, start, report; the exit code says whether the platform runs."""
     parser = argparse.ArgumentParser(prog="make up", description="Start the platform in the background.")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port of the Dagster UI")
+    parser.add_argument("--port", type=int, help=f"port of the Dagster UI (default {DEFAULT_PORT})")
     parser.add_argument("--workspace", type=Path, default=REPOSITORY_ROOT / "workspace.yaml", help="code locations")
     options = parser.parse_args(arguments)
     try:
@@ -55,19 +55,25 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def up(settings: Settings, port: int, workspace: Path) -> None:
+def up(settings: Settings, wanted_port: int | None, workspace: Path) -> None:
     """Start webserver and daemon and wait until both work.
 
+    Args:
+        settings: where the platform lives.
+        wanted_port: of the Dagster UI; None: the usual one, or the one where it runs already.
+        workspace: the code locations.
+
     Raises:
-        ConfigurationError: the port is taken, or the code cannot be loaded.
+        ConfigurationError: the port is taken, the platform runs on another, or the code cannot be loaded.
         TransientFailure: a server ended or was not ready in time; the last lines of its log are part of the text.
     """
     started_s = time.monotonic()
     dagster_home = prepare_dagster_home(settings)
     record_path(settings).parent.mkdir(exist_ok=True)
     with FileLock(record_path(settings).with_name("up.lock")):  # two starts at once: the second finds the first's work
-        if _is_running_already(settings):
+        if _is_running_already(settings, wanted_port):
             return
+        port = DEFAULT_PORT if wanted_port is None else wanted_port
         _require_free_port(port)
         _create_databases(dagster_home)
         record = PlatformRecord(token=uuid.uuid4().hex, url=f"http://{HOST}:{port}")
@@ -80,12 +86,18 @@ def up(settings: Settings, port: int, workspace: Path) -> None:
     _say_ready(settings, record, time.monotonic() - started_s)
 
 
-def _is_running_already(settings: Settings) -> bool:
+def _is_running_already(settings: Settings, wanted_port: int | None) -> bool:
     """Whether all servers of an earlier start live; what is left of one that partly died is stopped."""
     record = read_record(settings)
     if record is None:
         return False
     if record.pids and living_servers(record) == set(record.pids):
+        if wanted_port is not None and record.url != f"http://{HOST}:{wanted_port}":
+            raise ConfigurationError(
+                f"The platform runs already, at {record.url}.",
+                subject=f"{HOST}:{wanted_port}",
+                remedy="Use it there, or stop it first: make down",
+            )
         print(f"already up: {record.url} ({ask(record.url)})")
         return True
     if processes_of(record):

@@ -22,7 +22,7 @@ SHORTEST_OPERATION_S = 20.0
 STREAMS = range(11, 17)
 """Random streams of a seed: a change in one part of the plan leaves the others as they are. Numbered so that the
 bundled sample (see `sample`) has every instrument and most phases and events."""
-FIRST_DAY = date(2026, 1, 1)
+FIRST_DAY = date(2024, 1, 1)
 DAYS_BEFORE = (20, 180)
 """By hand: how long before a cholecystectomy the same patient was operated, least and most."""
 

@@ -92,6 +92,9 @@ def test_up_status_down(platform: OnePlatform) -> None:
     again = platform.up()
     assert again.code == 0
     assert again.out.startswith("already up: ")
+    elsewhere = platform.home.command("up", "--port", str(platform.port + 1))
+    assert (elsewhere.code, elsewhere.out) == (1, "")
+    assert f"runs already, at http://127.0.0.1:{platform.port}" in elsewhere.err
 
     taken = new_home(platform.home.path.parent / "other").command("up", "--port", str(platform.port))
     assert taken.code == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.trace import chain_from, main, replaced_inputs, value_of
+from commands.trace import chain_from, in_natural_order, main, replaced_inputs, value_of
 from neurovision_assets.artifacts import ArtifactRecord
 from neurovision_assets.surgery.report.model import Report
 from tests.report_fixture import operation
@@ -75,6 +75,11 @@ def test_every_figure_of_a_report_has_a_value(report: Report):
     }
     for figure in report.sources:
         assert value_of(report, figure), figure
+
+
+def test_numbered_figures_stand_in_the_order_of_their_numbers():
+    told = sorted(("event.10", "event.9", "instrument.hook", "event.1"), key=in_natural_order)
+    assert told == ["event.1", "event.9", "event.10", "instrument.hook"]
 
 
 def test_a_value_is_that_of_its_figure(report: Report):
