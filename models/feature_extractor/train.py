@@ -22,7 +22,10 @@ from models.outliers import outlier_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SMALLEST_DEVIATION = 1e-3
+_SMALLEST_DEVIATION = 1e-2
+"""A channel statistic that hardly varies would be blown up until two engines disagree about novelty."""
+_DOUBT = 0.02
+"""Share of wrong labels that the judge must reckon with: its logits stay small, for the same reason."""
 _CALIBRATION_PERCENTILE = 99.0
 
 
@@ -106,7 +109,7 @@ def fit_novelty(
     novelty.mean.copy_(familiar.mean(dim=0))
     novelty.deviation.copy_(familiar.std(dim=0).clamp_min(_SMALLEST_DEVIATION))
     examples = torch.cat([familiar, strange])
-    wanted = torch.cat([torch.zeros(len(familiar), 1), torch.ones(len(strange), 1)])
+    wanted = torch.cat([torch.full((len(familiar), 1), _DOUBT), torch.full((len(strange), 1), 1 - _DOUBT)])
     novelty.train()
 
     def loss_of(chosen: NDArray[np.int64]) -> Tensor:
