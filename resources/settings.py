@@ -41,8 +41,16 @@ class Settings(BaseSettings):
     upload_max_bytes: int | None = Field(default=None, gt=0, description="Largest upload; none for the folder.")
     uploads_per_tick: int = Field(default=20, ge=1, le=100, description="Runs requested in one sensor tick.")
     sensor_interval_s: int = Field(default=5, ge=1, description="Pause between two looks at incoming/.")
+    database_url: str = Field(
+        default="", description="Application database, as SQLAlchemy spells it; empty means SQLite in the home folder."
+    )
+    plan_runs_at_once: int = Field(default=1, ge=1, description="Runs of an approved plan that may go at once.")
     inference_engine: str = Field(default="onnxruntime", description="What computes the models.")
     inference_threads: int = Field(default=0, ge=0, description="Threads of one model; 0 means one a core.")
+    dataset_remote_url: str = Field(
+        default="", description="DVC's remote `storage`: s3://bucket/prefix or a folder; empty means the home folder."
+    )
+    training_preset: str = Field(default="laptop", description="Preset of training/params.yaml.")
 
     @field_validator("home")
     @classmethod
@@ -64,10 +72,25 @@ class Settings(BaseSettings):
         """URL of the object store, the home folder when none is set."""
         return self.object_store_url or self.home.as_uri()
 
+    @property
+    def application_database(self) -> str:
+        """URL of the application database, SQLite in the home folder when none is set."""
+        return self.database_url or f"sqlite:///{self.home / 'application.db'}"
+
     @cached_property
     def model_repository(self) -> Path:
         """Runtime model repository, in Triton's layout."""
         return self.home / "models"
+
+    @cached_property
+    def datasets(self) -> Path:
+        """The data sets' repository, git and DVC; never the code's."""
+        return self.home / "datasets"
+
+    @property
+    def dataset_remote(self) -> str:
+        """URL of DVC's remote, a folder of the home when none is set."""
+        return self.dataset_remote_url or str(self.home / "dataset-remote")
 
     @cached_property
     def user_profiles(self) -> Path:

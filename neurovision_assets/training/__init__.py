@@ -1,0 +1,1 @@
+"""From annotations to a promoted model: data sets, validation, splits, training, gate."""

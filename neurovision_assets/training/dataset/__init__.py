@@ -1,0 +1,1 @@
+"""A data set: tables in a folder, versioned by DVC."""

@@ -1,0 +1,1 @@
+"""Which operations are learned from, and which judge."""
