@@ -17,7 +17,7 @@ from neurovision_assets.artifacts import ArtifactReader
 from neurovision_assets.definitions import build_defs, build_resources
 from neurovision_assets.partitions import video_ids
 from neurovision_assets.registry import DEFAULT_MODELS, is_told, served_model
-from neurovision_assets.stage.failures import read_failure
+from neurovision_assets.stage.failures import failure_of_run
 from neurovision_assets.stage.resolve import state_of_video
 from neurovision_assets.staleness import is_young_enough
 from neurovision_assets.surgery.pipeline import REPORT, SURGERY
@@ -108,10 +108,10 @@ class VideoRun:
 
     def _reason(self, video_id: str, run_id: str) -> PermanentFailure:
         """The failure of the stage that failed first."""
-        for stage in SURGERY.stages:
-            failure = read_failure(self._store, stage.asset, video_id)
-            if failure is not None and failure.run_id == run_id:
-                return PermanentFailure(failure.reason, subject=f"stage {stage.name}", remedy=f"(run {run_id})")
+        failure = failure_of_run(self._store, [stage.asset for stage in SURGERY.stages], video_id, run_id)
+        if failure is not None:
+            stage = failure.asset.rpartition("/")[2]
+            return PermanentFailure(failure.reason, subject=f"stage {stage}", remedy=f"(run {run_id})")
         return PermanentFailure(
             "The run failed outside of the stages.", subject=video_id, remedy=f"Read the log of run {run_id}."
         )

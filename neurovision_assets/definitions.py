@@ -22,6 +22,7 @@ from neurovision_assets.surgery.phases.asset import phases
 from neurovision_assets.surgery.report.asset import report
 from neurovision_assets.surgery.video.asset import video
 from neurovision_assets.uploads.asset import uploads, uploads_accepted
+from resources.database.engine import Database
 from resources.inference.client import InferenceResource
 from resources.object_store import ObjectStore
 from resources.progress import ProgressBoard
@@ -45,6 +46,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
     return {
         "object_store": store,
         "progress": ProgressBoard(object_store=store),
+        "database": Database(url=settings.application_database),
         "inference": InferenceResource(
             repository=str(settings.model_repository),
             engine=settings.inference_engine,

@@ -64,14 +64,18 @@ def staleness(record: ArtifactRecord | None, now: Basis) -> Staleness:
     """How a stored result compares with what would be computed now; the most upstream reason is told first."""
     if record is None:
         return Staleness.MISSING
-    then = basis_of(record.provenance)
+    return next(iter(differences(basis_of(record.provenance), now)), Staleness.UP_TO_DATE)
+
+
+def differences(then: Basis, now: Basis) -> tuple[Staleness, ...]:
+    """Every reason why a result no longer answers, the most upstream first."""
     reasons = (
         (Staleness.CODE, _code(then) == _code(now)),
         (Staleness.CONFIG, then.stage_config_hash == now.stage_config_hash),
         (Staleness.MODEL, then.models == now.models),
         (Staleness.INPUT, then.inputs == now.inputs),
     )
-    return next((reason for reason, equal in reasons if not equal), Staleness.UP_TO_DATE)
+    return tuple(reason for reason, equal in reasons if not equal)
 
 
 def is_young_enough(provenance: Provenance, ttl_days: float, now: datetime | None = None) -> bool:

@@ -24,6 +24,7 @@ from neurovision_assets.stage.spec import ProgressSpan, StageSpec
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.tables import ColumnContract, TableContract
 from neurovision_assets.uploads.record import UploadPart, UploadRecord, save_record
+from resources.database.engine import Database
 from resources.errors import PermanentFailure, TransientFailure
 from resources.inference.client import InferenceResource
 from resources.object_store import ObjectStore
@@ -146,6 +147,21 @@ class ToyPlatform:
         """A fresh reader, which has verified nothing yet."""
         return ArtifactReader(self.store)
 
+    @property
+    def database(self) -> Database:
+        """The application database, opened anew."""
+        return Database(url=f"sqlite:///{self.home / 'application.db'}")
+
+    @property
+    def inference(self) -> InferenceResource:
+        """The models, none pinned yet."""
+        return InferenceResource(repository=str(self.home / "models"))
+
+    @property
+    def profiles(self) -> ProfileCatalog:
+        """The profiles, none read yet."""
+        return ProfileCatalog(user_folder=str(self.home / "profiles"), default="toy")
+
     def definitions(self, *, in_one_step: bool = False) -> dg.Definitions:
         """The toy domain as a code location."""
         return dg.Definitions(
@@ -154,8 +170,9 @@ class ToyPlatform:
             resources={
                 "object_store": self.store,
                 "progress": ProgressBoard(object_store=self.store),
-                "inference": InferenceResource(repository=str(self.home / "models")),
-                "profiles": ProfileCatalog(user_folder=str(self.home / "profiles"), default="toy"),
+                "inference": self.inference,
+                "profiles": self.profiles,
+                "database": self.database,
             },
             executor=dg.in_process_executor,
         )

@@ -17,7 +17,7 @@ from neurovision_assets.stage.spec import COMPLETE_CHECK, CONTRACT_CHECK, PIPELI
 from neurovision_assets.stage.step import StepRun
 
 VIDEOS_PER_BACKFILL_RUN = 10
-RESOURCES = {"object_store", "inference", "progress", "profiles"}
+RESOURCES = {"object_store", "inference", "progress", "profiles", "database"}
 
 
 def step_asset(name: str, *stages: Stage) -> dg.AssetsDefinition:

@@ -6,6 +6,7 @@ Belongs here: writing, reading and clearing the record. Does not belong here: de
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -84,6 +85,19 @@ def read_failure(store: ObjectStore, asset: str, video_id: str) -> FailureRecord
         return FailureRecord.model_validate_json(store.read_bytes(key))
     except ValidationError:
         return None
+
+
+def failure_of_run(store: ObjectStore, assets: Iterable[str], video_id: str, run_id: str) -> FailureRecord | None:
+    """The failure of the stage that failed first in a run, None where none did.
+
+    Args:
+        store: where failures are kept.
+        assets: asset keys, upstream first.
+        video_id: the partition.
+        run_id: Dagster's run.
+    """
+    failures = (read_failure(store, asset, video_id) for asset in assets)
+    return next((failure for failure in failures if failure is not None and failure.run_id == run_id), None)
 
 
 def clear_failure(store: ObjectStore, asset: str, video_id: str) -> None:

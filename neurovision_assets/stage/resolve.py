@@ -1,6 +1,7 @@
 """What a stage would stand on for one video, from the store alone: for the runner, for plans, for ``make process``.
 
-Belongs here: joining upload, profile, inputs and models into a basis. Does not belong here: running, events.
+Belongs here: joining upload, profile, inputs and models into a basis. Does not belong here: comparing it with what is
+stored (``judgement``), running, events.
 """
 
 from collections.abc import Mapping
@@ -9,9 +10,10 @@ from dataclasses import dataclass
 from neurovision_assets.artifacts import ArtifactReader, ArtifactRecord
 from neurovision_assets.profiles import ProfileCatalog, ResolvedProfile
 from neurovision_assets.provenance import config_hash
+from neurovision_assets.stage.judgement import StageQuestion, Stored, Verdict, judge
 from neurovision_assets.stage.pipeline import Pipeline
-from neurovision_assets.stage.spec import UPLOADS_ASSET, StageSpec
-from neurovision_assets.staleness import Basis, Staleness, staleness
+from neurovision_assets.stage.spec import StageSpec
+from neurovision_assets.staleness import Basis, basis_of
 from neurovision_assets.uploads.record import UploadRecord
 from resources.errors import ConfigurationError
 from resources.inference.client import InferenceResource
@@ -71,17 +73,42 @@ def basis_now(
     inference: InferenceResource,
 ) -> Basis:
     """What the stage would stand on if it ran now."""
-    versions = {stage.upstream(name): record.data_version for name, record in inputs.items()}
-    if not stage.inputs or stage is pipeline.stages[-1]:
-        versions[stage.upstream(UPLOADS_ASSET)] = upload_version(upload)
-    return Basis(
-        code_version=stage.code_version,
-        schema_version=stage.schema_version,
-        sampling_policy_version=pipeline.policies["sampling"],
-        stage_config_hash=config_hash(profile.configs[stage.name].model_dump(mode="json")),
-        inputs=versions,
-        models={model.name: model.digest for model in models_of(stage, profile, inference)},
+    versions = {name: record.data_version for name, record in inputs.items()}
+    return question_of(pipeline, stage, profile, inference).basis(versions, upload_version(upload))
+
+
+def question_of(
+    pipeline: Pipeline, stage: StageSpec, profile: ResolvedProfile, inference: InferenceResource
+) -> StageQuestion:
+    """What the stage would stand on under a profile, whatever the video."""
+    must, may = pipeline.reads(stage, profile)
+    models = models_of(stage, profile, inference)
+    return StageQuestion(
+        spec=stage,
+        reads=(*must, *may),
+        reads_upload=not stage.inputs or stage is pipeline.stages[-1],
+        models=models,
+        without_inputs=Basis(
+            code_version=stage.code_version,
+            schema_version=stage.schema_version,
+            sampling_policy_version=pipeline.policies["sampling"],
+            stage_config_hash=config_hash(profile.configs[stage.name].model_dump(mode="json")),
+            inputs={},
+            models={model.name: model.digest for model in models},
+        ),
     )
+
+
+def questions_of(
+    pipeline: Pipeline, profile: ResolvedProfile, inference: InferenceResource
+) -> tuple[StageQuestion, ...]:
+    """The same for every stage that runs under the profile, upstream first.
+
+    Raises:
+        ConfigurationError: the profile names a model that is not installed.
+    """
+    check_models(pipeline, profile, inference)
+    return tuple(question_of(pipeline, stage, profile, inference) for stage in pipeline.enabled(profile))
 
 
 @dataclass(frozen=True)
@@ -90,18 +117,18 @@ class VideoState:
 
     Attributes:
         profile: the profile it is judged by.
-        states: by stage name, enabled stages only.
+        verdicts: by stage name, enabled stages only.
         records: of the stages that have a result.
     """
 
     profile: ResolvedProfile
-    states: Mapping[str, Staleness]
+    verdicts: Mapping[str, Verdict]
     records: Mapping[str, ArtifactRecord]
 
     @property
     def is_up_to_date(self) -> bool:
         """Whether nothing would be computed."""
-        return all(state is Staleness.UP_TO_DATE for state in self.states.values())
+        return all(verdict.is_up_to_date for verdict in self.verdicts.values())
 
 
 def state_of_video(
@@ -117,16 +144,8 @@ def state_of_video(
         ConfigurationError: the profile or a model is wrong.
     """
     profile = pipeline.resolve(catalog, upload.profile or catalog.default)
-    check_models(pipeline, profile, inference)
-    records: dict[str, ArtifactRecord] = {}
-    states: dict[str, Staleness] = {}
-    for stage in pipeline.enabled(profile):
-        must, may = pipeline.reads(stage, profile)
-        inputs = {name: records[name] for name in (*must, *may) if name in records}
-        record = reader.record(stage.asset, upload.video_id)
-        if record is not None and not reader.is_intact(record):
-            record = None
-        states[stage.name] = staleness(record, basis_now(pipeline, stage, profile, upload, inputs, inference))
-        if record is not None:
-            records[stage.name] = record
-    return VideoState(profile=profile, states=states, records=records)
+    questions = questions_of(pipeline, profile, inference)
+    found = {question.spec.name: reader.record(question.spec.asset, upload.video_id) for question in questions}
+    records = {name: record for name, record in found.items() if record is not None and reader.is_intact(record)}
+    stored = {name: Stored(record.data_version, basis_of(record.provenance)) for name, record in records.items()}
+    return VideoState(profile=profile, verdicts=judge(questions, upload_version(upload), stored), records=records)

@@ -17,6 +17,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from neurovision_assets.artifacts import ArtifactDraft, ArtifactReader, ArtifactRecord, scratch_folder
 from neurovision_assets.profiles import ProfileCatalog, ResolvedProfile
 from neurovision_assets.provenance import ModelUse, Provenance, dataprocessor_version
+from neurovision_assets.provenance_index import index_result
 from neurovision_assets.stage import events
 from neurovision_assets.stage.failures import (
     FailureRecord,
@@ -31,7 +32,8 @@ from neurovision_assets.stage.sharing import Sharing
 from neurovision_assets.stage.work import PREVIEW_PART, Work
 from neurovision_assets.staleness import Basis, Staleness, is_young_enough, staleness
 from neurovision_assets.uploads.record import UploadRecord, load_record
-from resources.errors import PermanentFailure, TransientFailure
+from resources.database.engine import Database
+from resources.errors import NeuroVisionError, PermanentFailure, TransientFailure
 from resources.inference.client import InferenceResource
 from resources.object_store import ObjectStore
 from resources.progress import ProgressSink, StageProgress
@@ -41,6 +43,8 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 20.0
 CALLER_RUN_ID_TAG = "neurovision/run_id"
 FORCE_TAG = "neurovision/force"
+"""``true``, or names of stages with commas between them."""
+FORCE_ALL = "true"
 
 Event = dg.AssetMaterialization | dg.AssetCheckEvaluation
 
@@ -105,6 +109,7 @@ class StageRun:
         self.store: ObjectStore = resources.object_store
         self.inference: InferenceResource = resources.inference
         self.catalog: ProfileCatalog = resources.profiles
+        self.database: Database = resources.database
         self.reader = ArtifactReader(self.store)
         self.dagster_run_id = context.run.run_id
         self.run_id = context.run.tags.get(CALLER_RUN_ID_TAG, self.dagster_run_id)
@@ -132,8 +137,17 @@ class StageRun:
             return self._failed(error, video_id, progress, required=required)
         clear_failure(self.store, self.spec.asset, video_id)
         told = events.materialization(self.spec, record, self.reader, self.context.instance, reused=reused)
+        self._index(record)
         progress(1.0, self.spec.progress.message.format(**record.counts))
         return Ended((told, *events.checks_passed(self.spec, video_id)), record=record)
+
+    def _index(self, record: ArtifactRecord) -> None:
+        """Note the result where plans look; a database that fails must not fail a video, it can be made again."""
+        try:
+            index_result(self.database, record)
+        except NeuroVisionError as error:
+            subject = f"{record.provenance.video_id}: {self.spec.asset}"
+            self.context.log.warning(f"{subject} is not in the provenance index ({error}) Run make index.")
 
     def _result(
         self, upload: UploadRecord, profile: ResolvedProfile, progress: StageProgress
@@ -179,7 +193,7 @@ class StageRun:
 
     def _reusable(self, video_id: str, profile: ResolvedProfile, basis: Basis) -> ArtifactRecord | None:
         """The stored result, if it stands on the same, is intact and young enough, and nobody asked for a new one."""
-        if self.context.run.tags.get(FORCE_TAG) == "true":
+        if self._is_forced():
             return None
         record = self.reader.record(self.spec.asset, video_id)
         state = staleness(record, basis)
@@ -189,6 +203,11 @@ class StageRun:
         if not is_young_enough(record.provenance, profile.profile.cache_ttl_days):
             return None
         return record if self.reader.is_intact(record) else None
+
+    def _is_forced(self) -> bool:
+        """Whether somebody asked to have this stage computed again even where it is up to date."""
+        forced = self.context.run.tags.get(FORCE_TAG, "")
+        return forced == FORCE_ALL or self.spec.name in forced.split(",")
 
     def _compute(
         self,
