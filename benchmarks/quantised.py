@@ -22,7 +22,7 @@ from models.build import seeds_of
 from models.contracts import ANATOMIST, CONTRACTS, DETECTOR, EXTRACTOR, NAMES, SEGMENTER
 from models.data import Operation, load_operations, resized_frames
 from models.engine import ExportedModel, extract_features
-from models.evaluate import score_anatomy, score_detector, score_extractor, score_segmenter
+from models.evaluate import judge_anatomist, judge_detector, judge_segmenter, score_extractor
 from models.letterbox import as_batch
 
 OPERATIONS = 4
@@ -36,7 +36,7 @@ Score = Callable[[Path, Sequence[Operation]], dict[str, float]]
 
 def phases_of(repository: Path, operations: Sequence[Operation]) -> dict[str, float]:
     """Accuracy and F1@50 of phases: what a backbone and a segmenter are for."""
-    told = score_segmenter(repository, operations)
+    told = judge_segmenter(repository, operations).report
     return {"accuracy": told["phases"]["accuracy"], "f1_50": told["segments"]["f1_50"]}
 
 
@@ -48,13 +48,13 @@ def backbone_of(repository: Path, operations: Sequence[Operation]) -> dict[str, 
 
 def boxes_of(repository: Path, operations: Sequence[Operation]) -> dict[str, float]:
     """Average precision of boxes."""
-    told = score_detector(repository, operations)["boxes"]
+    told = judge_detector(repository, operations).report["boxes"]
     return {name: told[name] for name in ("map50", "map50_95")}
 
 
 def areas_of(repository: Path, operations: Sequence[Operation]) -> dict[str, float]:
     """Mean intersection over union."""
-    return {"miou": score_anatomy(repository, operations)["anatomy"]["miou"]}
+    return {"miou": judge_anatomist(repository, operations).report["anatomy"]["miou"]}
 
 
 SCORES: dict[str, Score] = {EXTRACTOR: backbone_of, SEGMENTER: phases_of, DETECTOR: boxes_of, ANATOMIST: areas_of}

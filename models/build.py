@@ -17,7 +17,8 @@ from typing import Any, Final
 from models.cards import write_scores
 from models.contracts import EXTRACTOR, NAMES, SEGMENTER
 from models.data import load_operations
-from models.evaluate import SCORERS
+from models.evaluate import scores_of
+from models.loop import Watch
 from models.real_clips import score_clips
 from models.recipes import RECIPES, Material
 
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     operations = load_operations(options.work, test)
     scores: dict[str, dict[str, Any]] = {}
     for name in names:
-        scores[name] = {"unseen_simulated_operations": SCORERS[name](repository, operations)}
+        scores[name] = {"unseen_simulated_operations": scores_of(name, repository, operations)}
         log.info("%s: %s", name, scores[name])
     if options.clips:
         for name, figures in score_clips(repository, options.clips, names).items():
@@ -89,7 +90,8 @@ def _material(options: argparse.Namespace, repository: Path, training: range, va
     learnt, checked = (load_operations(options.work, seeds) for seeds in (training, validation))
     frames = sum(len(one) for one in (*learnt, *checked))
     log.info("%d frames of simulated operations: %.0f s", frames, time.monotonic() - started)
-    return Material(repository=repository, training=learnt, validation=checked, seed=options.seed, report=log.info)
+    watch = Watch(told=lambda epoch: log.info("%s", epoch))
+    return Material(repository, learnt, checked, options.seed, log.info, watch=watch)
 
 
 def _chosen(only: str | None) -> tuple[str, ...]:

@@ -1,28 +1,36 @@
-"""How each default model is made from simulated operations: its data, its training, its file.
+"""How each default model is made from annotated operations: its data, its training, its file.
 
-Belongs here: what one model is trained and calibrated on. Does not belong here: the order of the models, the command
-line (`build.py`), losses (`<name>/train.py`).
+Belongs here: what one model is trained, validated and calibrated on. Does not belong here: the order of the models, the
+command line (`build.py`), losses (`<name>/train.py`), where operations come from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from models.contracts import ANATOMIST, CONTRACTS, DETECTOR, EXTRACTOR, SEGMENTER
 from models.data import Operation, frames_of, resized_frames
 from models.engine import extract_features
 from models.export import export_model
 from models.letterbox import as_batch, letterbox
+from models.loop import Epoch, Watch
 from models.triton_config import write_model_files
+
+if TYPE_CHECKING:
+    from models.checkpoints import Tensors
+    from models.instrument_detector.train import Example
+    from models.loop import Training
 
 Report = Callable[[str], None]
 _EXAMPLES: Final = 4
 _PICTURE_STEP: Final = 2
 """Networks for single frames learn from a frame a second: the ones between add little."""
+_VALIDATION_STEP: Final = 16
+"""The best epoch is chosen by a frame every eight seconds: its neighbours would say the same."""
 
 _SEGMENTER_EPOCHS: Final = 60
 """The loss on simulated operations stands still from here on."""
@@ -30,16 +38,45 @@ _SEGMENTER_EPOCHS: Final = 60
 
 @dataclass(frozen=True)
 class Material:
-    """Operations with disjoint seeds, and the repository that the models are written to."""
+    """What a model is made of.
+
+    Attributes:
+        repository: where it is written to; the segmenter finds its extractor there.
+        training: operations to learn from.
+        validation: others, which choose the best epoch and calibrate.
+        seed: decides everything random.
+        report: receives a line now and then.
+        settings: of the training, where they are not the recipe's own.
+        watch: who follows the training.
+    """
 
     repository: Path
     training: Sequence[Operation]
     validation: Sequence[Operation]
     seed: int
     report: Report
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    watch: Watch = field(default_factory=Watch)
 
 
-def make_extractor(material: Material) -> None:
+@dataclass(frozen=True)
+class Made:
+    """A written model.
+
+    Attributes:
+        config: the settings that it was trained with.
+        epochs: of the training.
+        weights: every weight and buffer of the network, as torch names them.
+        difference: largest one between torch and ONNX Runtime.
+    """
+
+    config: Training
+    epochs: tuple[Epoch, ...]
+    weights: Tensors
+    difference: float
+
+
+def make_extractor(material: Material) -> Made:
     """Train the backbone, fit its novelty, and write it."""
     import numpy as np
 
@@ -49,54 +86,57 @@ def make_extractor(material: Material) -> None:
     images = resize(material.training, every=_PICTURE_STEP)
     phases = np.concatenate([operation.phase_labels()[::_PICTURE_STEP] for operation in material.training])
     presence = np.concatenate([operation.presence()[::_PICTURE_STEP] for operation in material.training])
-    network = train(images, phases, presence, ExtractorTraining(seed=material.seed), material.report)
+    config = ExtractorTraining(**{"seed": material.seed, **material.settings})
+    network, epochs = train(images, phases, presence, config, material.watch)
     unseen = resize(material.validation)
-    fit_novelty(network, images, unseen, NoveltyTraining(seed=material.seed), material.report)
-    _write(network, EXTRACTOR, material, as_batch(unseen[:_EXAMPLES]))
+    fit_novelty(network, images, unseen, NoveltyTraining(seed=material.seed), Watch(told=material.watch.told))
+    return _written(network, EXTRACTOR, material, as_batch(unseen[:_EXAMPLES]), config, epochs)
 
 
-def make_segmenter(material: Material) -> None:
+def make_segmenter(material: Material) -> Made:
     """Train MS-TCN on features of the written backbone, fit its temperature, and write it."""
     from models.phase_segmenter.train import SegmenterTraining, fit_temperature, train
 
-    def features_of(operations: Sequence[Operation]) -> list[Any]:
-        return [extract_features(material.repository, _pictures(EXTRACTOR, [one]))[0] for one in operations]
+    def sequences(operations: Sequence[Operation]) -> tuple[list[Any], list[Any]]:
+        given = [extract_features(material.repository, _pictures(EXTRACTOR, [one]))[0] for one in operations]
+        return given, [operation.phase_labels() for operation in operations]
 
-    given = features_of(material.training)
-    wanted = [operation.phase_labels() for operation in material.training]
-    network = train(given, wanted, SegmenterTraining(epochs=_SEGMENTER_EPOCHS, seed=material.seed), material.report)
-    unseen = features_of(material.validation)
-    temperature = fit_temperature(network, unseen, [operation.phase_labels() for operation in material.validation])
-    material.report(f"temperature {temperature:.2f}")
-    _write(network, SEGMENTER, material, unseen[0][None])
+    known, unseen = sequences(material.training), sequences(material.validation)
+    config = SegmenterTraining(**{"epochs": _SEGMENTER_EPOCHS, "seed": material.seed, **material.settings})
+    network, epochs = train(known, unseen, config, material.watch)
+    material.report(f"temperature {fit_temperature(network, *unseen):.2f}")
+    return _written(network, SEGMENTER, material, unseen[0][0][None], config, epochs)
 
 
-def make_detector(material: Material) -> None:
+def make_detector(material: Material) -> Made:
     """Train the detector and write it."""
-    from models.instrument_detector.train import DetectorTraining, Example, train
+    from models.instrument_detector.train import DetectorTraining, train
 
-    examples = []
-    for operation, index in frames_of(material.training, every=_PICTURE_STEP):
-        examples.append(Example(partial(operation.frame, index), *operation.boxes_at(index)))
-    network = train(examples, DetectorTraining(seed=material.seed), material.report)
+    config = DetectorTraining(**{"seed": material.seed, **material.settings})
+    known = _examples(material.training, every=_PICTURE_STEP)
+    network, epochs = train(known, _examples(material.validation, every=_VALIDATION_STEP), config, material.watch)
     height_px, width_px = CONTRACTS[DETECTOR].picture_px
     picture = letterbox(material.validation[0].frame(0), height_px=height_px, width_px=width_px)
-    _write(network, DETECTOR, material, as_batch(picture[None]))
+    return _written(network, DETECTOR, material, as_batch(picture[None]), config, epochs)
 
 
-def make_anatomist(material: Material) -> None:
+def make_anatomist(material: Material) -> Made:
     """Train the tissue segmenter and write it."""
     import numpy as np
 
     from models.anatomy_segmenter.train import AnatomyTraining, train
 
-    images = _pictures(ANATOMIST, material.training, every=_PICTURE_STEP)
-    masks = np.concatenate([operation.anatomy_masks()[::_PICTURE_STEP] for operation in material.training])
-    network = train(images, masks, AnatomyTraining(seed=material.seed), material.report)
-    _write(network, ANATOMIST, material, as_batch(images[:_EXAMPLES]))
+    def pictures(operations: Sequence[Operation], every: int) -> tuple[Any, Any]:
+        masks = np.concatenate([operation.anatomy_masks()[::every] for operation in operations])
+        return _pictures(ANATOMIST, operations, every=every), masks
+
+    config = AnatomyTraining(**{"seed": material.seed, **material.settings})
+    known = pictures(material.training, _PICTURE_STEP)
+    network, epochs = train(known, pictures(material.validation, _VALIDATION_STEP), config, material.watch)
+    return _written(network, ANATOMIST, material, as_batch(known[0][:_EXAMPLES]), config, epochs)
 
 
-RECIPES: Final[dict[str, Callable[[Material], None]]] = {
+RECIPES: Final[dict[str, Callable[[Material], Made]]] = {
     EXTRACTOR: make_extractor,
     SEGMENTER: make_segmenter,
     DETECTOR: make_detector,
@@ -110,9 +150,21 @@ def _pictures(name: str, operations: Sequence[Operation], *, every: int = 1) -> 
     return resized_frames(operations, height_px=height_px, width_px=width_px, every=every)
 
 
-def _write(network: Any, name: str, material: Material, example: Any) -> None:
+def _examples(operations: Sequence[Operation], *, every: int) -> list[Example]:
+    from models.instrument_detector.train import Example
+
+    return [
+        Example(partial(operation.frame, index), *operation.boxes_at(index))
+        for operation, index in frames_of(operations, every=every)
+    ]
+
+
+def _written(
+    network: Any, name: str, material: Material, example: Any, config: Training, epochs: tuple[Epoch, ...]
+) -> Made:
     import torch
 
     difference = export_model(network, name, material.repository, example=torch.from_numpy(example))
     write_model_files(material.repository, CONTRACTS[name])
     material.report(f"{name}: written, ONNX Runtime differs from torch by {difference:.1e}")
+    return Made(config, epochs, dict(network.state_dict()), difference)

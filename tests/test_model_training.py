@@ -21,19 +21,16 @@ from models.export import export_model, largest_difference
 from models.instrument_detector.network import STRIDE_PX, decode
 from models.instrument_detector.train import targets_of
 from models.labels import INSTRUMENTS, PHASES
+from models.loop import Watch
 from models.outliers import outlier_of
 from models.phase_segmenter.network import PhaseSegmenter
 from models.phase_segmenter.train import SegmenterTraining, fit_temperature, stage_loss, train
 
 
-def quiet(_: str) -> None:
-    """Receive a report and drop it."""
-
-
 def test_targets_are_read_back_by_the_decoder() -> None:
     boxes_px = np.array([[40, 60, 120, 180], [200, 220, 330, 300]], dtype=np.float32)
     classes = np.array([2, 6])
-    heat, wanted, weight = targets_of(boxes_px, classes)
+    heat, wanted, weight = targets_of(boxes_px, classes, cells=48)
     assert heat.shape[0] == len(INSTRUMENTS)
     assert (heat.max(axis=(1, 2)) == np.isin(np.arange(len(INSTRUMENTS)), classes)).all()
     centres = (np.arange(heat.shape[1], dtype=np.float32) + 0.5) * STRIDE_PX
@@ -75,7 +72,7 @@ def test_segmenter_learns_and_is_deterministic() -> None:
     means = rng.normal(size=(len(PHASES), 2048))
     features = [(means[one] + rng.normal(size=(60, 2048))).astype(np.float32) / 45 for one in phases]
     config = SegmenterTraining(epochs=20, batch_size=2, num_layers=4, learning_rate=5e-3)
-    first, second = (train(features, phases, config, quiet) for _ in range(2))
+    first, second = (train((features, phases), None, config, Watch())[0] for _ in range(2))
     given = torch.from_numpy(features[0])[None]
     with torch.no_grad():
         torch.testing.assert_close(first(given), second(given), rtol=0, atol=0)
@@ -89,7 +86,7 @@ def test_anatomy_trains_exports_and_a_wrong_file_is_noticed(tmp_path: Path) -> N
     images = rng.integers(0, 255, size=(4, 240, 320, 3), dtype=np.uint8)
     masks = rng.integers(0, 9, size=(4, 120, 160), dtype=np.uint8)
     config = AnatomyTraining(epochs=1, batch_size=2)
-    network = train_anatomy(images, masks, config, quiet)
+    network, _ = train_anatomy((images, masks), None, config, Watch())
     example = torch.rand(2, 3, 240, 320)
     assert export_model(network, ANATOMIST, tmp_path, example=example) < 1e-4
     with torch.no_grad():

@@ -6,7 +6,8 @@ from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,58 +19,74 @@ from models.anatomy_segmenter.network import AnatomySegmenter
 from models.augment import coin, recolour
 from models.labels import ANATOMY
 from models.letterbox import as_batch
-from models.loop import FrameTraining, mixed_precision, run_epochs
+from models.loop import Epoch, Lesson, Training, Watch, best_device, learn, mixed_precision
+from models.scoring.headline import area_headline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Pictures = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 _CROP_PX = (176, 240)
 """Height and width of the random cut-outs that are trained on: half of the pixels, half of the time."""
 _MASK_CROP = (_CROP_PX[0] // 2, _CROP_PX[1] // 2)
 _MASK_MARGIN = np.array([120 - _MASK_CROP[0], 160 - _MASK_CROP[1]])
+_BATCH = 16
 _WEIGHT_POWER = 0.25
 """Class weights are frequencies to the power of minus this: rare classes count more, common ones are not drowned."""
 
 
-class AnatomyTraining(FrameTraining):
-    """Settings of one training."""
+class AnatomyTraining(Training):
+    """Settings of one training; `dice_weight` is that of the Dice loss beside cross-entropy."""
 
     dice_weight: float = 0.5
 
 
 def train(
-    images: NDArray[np.uint8],
-    masks: NDArray[np.uint8],
-    config: AnatomyTraining,
-    report: Callable[[str], None],
-) -> AnatomySegmenter:
+    known: Pictures, unseen: Pictures | None, config: AnatomyTraining, watch: Watch
+) -> tuple[AnatomySegmenter, tuple[Epoch, ...]]:
     """Train a segmenter from random weights.
 
     Args:
-        images: RGB [N,240,320,3].
-        masks: class of every pixel at half the size, [N,120,160].
+        known: RGB pictures [N,240,320,3], and the class of every pixel at half the size, [N,120,160].
+        unseen: the same of other operations, which decide the best epoch; None keeps the last one.
         config: settings; the seed decides weights, order and augmentation.
-        report: receives one line an epoch.
+        watch: who follows.
 
     Returns:
-        The network in evaluation mode.
+        The network in evaluation mode, and its epochs.
     """
     torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
+    images, masks = known
     network = AnatomySegmenter()
-    network.to(memory_format=torch.channels_last).train()
-    weights = class_weights(masks)
+    network.to(memory_format=torch.channels_last)
+    place = best_device()
+    weights = class_weights(masks).to(place)
 
-    def loss_of(chosen: NDArray[np.int64]) -> Tensor:
-        batch, wanted = _augmented(images[chosen], masks[chosen], rng)
+    def loss_of(chosen: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        batch, wanted = (one.to(place) for one in _augmented(images[chosen], masks[chosen], rng))
         with mixed_precision():
             logits = network.logits(batch)
         logits = logits.float()
         return F.cross_entropy(logits, wanted, weight=weights) + config.dice_weight * dice_loss(logits, wanted)
 
-    run_epochs(network.parameters(), len(images), loss_of, config, report)
-    network.to(memory_format=torch.contiguous_format).eval()
-    return network
+    validate = partial(figures_of, network, unseen) if unseen else None
+    epochs = learn(Lesson(network, len(images), loss_of, validate), config, watch)
+    network.to(memory_format=torch.contiguous_format)
+    return network, epochs
+
+
+def figures_of(network: AnatomySegmenter, unseen: Pictures) -> dict[str, float]:
+    """Give `val_accuracy` of pixels, `val_f1` (Dice) and `val_iou`, over all pictures together."""
+    place = next(network.parameters()).device
+
+    def answers() -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+        for start in range(0, len(unseen[0]), _BATCH):
+            images, masks = (part[start : start + _BATCH] for part in unseen)
+            yield masks, network.logits(torch.from_numpy(as_batch(images)).to(place)).argmax(dim=1).cpu().numpy()
+
+    figures = area_headline(answers(), classes=len(ANATOMY))
+    return {"val_accuracy": figures["accuracy"], "val_f1": figures["f1"], "val_iou": figures["overlap"]}
 
 
 def class_weights(masks: NDArray[np.uint8]) -> Tensor:

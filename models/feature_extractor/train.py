@@ -5,18 +5,17 @@ Belongs here: the training step, as the retraining loop calls it too. Does not b
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.augment import coin, recolour
 from models.feature_extractor.network import FeatureExtractor, TrainingHeads
 from models.letterbox import as_batch
-from models.loop import FrameTraining, mixed_precision, run_epochs
+from models.loop import Epoch, Lesson, Training, Watch, best_device, learn, mixed_precision
 from models.outliers import outlier_of
 
 if TYPE_CHECKING:
@@ -29,14 +28,14 @@ _DOUBT = 0.02
 _CALIBRATION_PERCENTILE = 99.0
 
 
-class ExtractorTraining(FrameTraining):
+class ExtractorTraining(Training):
     """Settings of one training."""
 
     batch_size: int = 32
     label_smoothing: float = 0.1
 
 
-class NoveltyTraining(FrameTraining):
+class NoveltyTraining(Training):
     """Settings of the judge's training."""
 
     epochs: int = 20
@@ -50,8 +49,8 @@ def train(
     phases: NDArray[np.int64],
     presence: NDArray[np.float32],
     config: ExtractorTraining,
-    report: Callable[[str], None],
-) -> FeatureExtractor:
+    watch: Watch,
+) -> tuple[FeatureExtractor, tuple[Epoch, ...]]:
     """Train a backbone from random weights.
 
     Args:
@@ -59,28 +58,30 @@ def train(
         phases: [N], index of the phase.
         presence: [N,7], 1 where the instrument is seen.
         config: settings; the seed decides weights, order and augmentation.
-        report: receives one line an epoch.
+        watch: who follows.
 
     Returns:
-        The network in evaluation mode; its novelty is not fitted yet.
+        The network in evaluation mode, its novelty not fitted yet; and its epochs.
     """
     torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
     network = FeatureExtractor()
     heads = TrainingHeads()
     network.standardise.fit(*_channel_statistics(images))
-    network.to(memory_format=torch.channels_last).train()
+    network.to(memory_format=torch.channels_last)
+    place = best_device()
 
-    def loss_of(chosen: NDArray[np.int64]) -> Tensor:
+    def loss_of(chosen: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        batch = _augmented(images[chosen], rng).to(place)
         with mixed_precision():
-            features = network.features(network.maps(_augmented(images[chosen], rng))[-1])
+            features = network.features(network.maps(batch)[-1])
         phase_logits, presence_logits = heads(F.normalize(features.float(), dim=1, eps=1e-6))
-        named = F.cross_entropy(phase_logits, torch.from_numpy(phases[chosen]), label_smoothing=config.label_smoothing)
-        return named + F.binary_cross_entropy_with_logits(presence_logits, torch.from_numpy(presence[chosen]))
+        wanted, seen = (torch.from_numpy(one[chosen]).to(place) for one in (phases, presence))
+        named = F.cross_entropy(phase_logits, wanted, label_smoothing=config.label_smoothing)
+        return named + F.binary_cross_entropy_with_logits(presence_logits, seen)
 
-    run_epochs([*network.parameters(), *heads.parameters()], len(images), loss_of, config, report)
-    network.to(memory_format=torch.contiguous_format).eval()
-    return network
+    epochs = learn(Lesson(nn.ModuleList([network, heads]), len(images), loss_of), config, watch)
+    network.to(memory_format=torch.contiguous_format)
+    return network, epochs
 
 
 def fit_novelty(
@@ -88,7 +89,7 @@ def fit_novelty(
     training: NDArray[np.uint8],
     unseen: NDArray[np.uint8],
     config: NoveltyTraining,
-    report: Callable[[str], None],
+    watch: Watch,
 ) -> None:
     """Train the judge of novelty and set its scale.
 
@@ -97,7 +98,7 @@ def fit_novelty(
         training: RGB [N,192,256,3], familiar as they are and strange when distorted.
         unseen: RGB [M,192,256,3] of other operations; their 99th percentile becomes 1.0.
         config: settings; the seed decides distortions, weights and order.
-        report: receives one line an epoch.
+        watch: who follows.
     """
     torch.manual_seed(config.seed)
     rng = np.random.default_rng(config.seed)
@@ -110,13 +111,12 @@ def fit_novelty(
     novelty.deviation.copy_(familiar.std(dim=0).clamp_min(_SMALLEST_DEVIATION))
     examples = torch.cat([familiar, strange])
     wanted = torch.cat([torch.full((len(familiar), 1), _DOUBT), torch.full((len(strange), 1), 1 - _DOUBT)])
-    novelty.train()
+    place = best_device()
 
-    def loss_of(chosen: NDArray[np.int64]) -> Tensor:
-        return F.binary_cross_entropy_with_logits(novelty.logit(examples[chosen]), wanted[chosen])
+    def loss_of(chosen: NDArray[np.int64], _: np.random.Generator) -> Tensor:
+        return F.binary_cross_entropy_with_logits(novelty.logit(examples[chosen].to(place)), wanted[chosen].to(place))
 
-    run_epochs(novelty.judge.parameters(), len(examples), loss_of, config, report)
-    novelty.eval()
+    learn(Lesson(novelty, len(examples), loss_of), config, watch)
     with torch.no_grad():
         distances = F.softplus(novelty.logit(descriptors_of(network, unseen))).numpy()
     novelty.scale.fill_(float(np.percentile(distances, _CALIBRATION_PERCENTILE)))

@@ -6,12 +6,14 @@ frames come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from models.augment import coin, recolour
@@ -19,14 +21,13 @@ from models.contracts import DETECTOR_SIDE_PX
 from models.instrument_detector.network import STRIDE_PX, InstrumentDetector
 from models.labels import INSTRUMENTS
 from models.letterbox import Fit, as_batch, letterbox
-from models.loop import FrameTraining, mixed_precision, run_epochs
+from models.loop import Epoch, Lesson, Training, Watch, best_device, learn, mixed_precision
+from models.scoring.headline import box_headline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CROP_PX = 384
-"""Side of the random squares that are trained on: the tips are small, and a third of the pixels costs a third."""
-_CELLS = _CROP_PX // STRIDE_PX
+_DEEPEST_STRIDE_PX = 64
 _KERNEL_SHARE = 0.54
 """Share of the box that its Gaussian covers (TTFNet's alpha); three sigma reach the border of that share."""
 _SMALLEST_SIGMA = 0.6
@@ -36,10 +37,19 @@ _FOCAL_POWER = 2.0
 _NEAR_CENTRE_POWER = 4.0
 
 
-class DetectorTraining(FrameTraining):
-    """Settings of one training."""
+class DetectorTraining(Training):
+    """Settings of one training.
+
+    Attributes:
+        box_weight: of the loss of boxes beside that of heat maps.
+        img_size: side of the random squares that are trained on, in pixels. The tips are small, so pictures are not
+            shrunk; a third of the pixels costs a third. 640 takes whole pictures.
+        augmentation: whether pictures are mirrored and recoloured; random squares are always cut.
+    """
 
     box_weight: float = 2.0
+    img_size: int = Field(default=384, ge=_DEEPEST_STRIDE_PX, le=DETECTOR_SIDE_PX, multiple_of=_DEEPEST_STRIDE_PX)
+    augmentation: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Targets:
-    """What a batch should answer: h = w = 48 cells.
+    """What a batch should answer; h = w is the square's side in cells.
 
     Attributes:
         heat: [N,7,h,w].
@@ -67,32 +77,60 @@ class Targets:
     weight: Tensor
     objects: int
 
+    def to(self, place: torch.device) -> Targets:
+        """Give the same on another device."""
+        return Targets(self.heat.to(place), self.boxes_px.to(place), self.weight.to(place), self.objects)
 
-def train(examples: list[Example], config: DetectorTraining, report: Callable[[str], None]) -> InstrumentDetector:
+
+def train(
+    known: Sequence[Example], unseen: Sequence[Example] | None, config: DetectorTraining, watch: Watch
+) -> tuple[InstrumentDetector, tuple[Epoch, ...]]:
     """Train a detector from random weights.
 
     Args:
-        examples: frames with boxes; frames without any are as useful.
+        known: frames with boxes; frames without any are as useful.
+        unseen: the same of other operations, which decide the best epoch; None keeps the last one.
         config: settings; the seed decides weights, order and augmentation.
-        report: receives one line an epoch.
+        watch: who follows.
 
     Returns:
-        The network in evaluation mode.
+        The network in evaluation mode, and its epochs.
     """
     torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
     network = InstrumentDetector()
-    network.to(memory_format=torch.channels_last).train()
+    network.to(memory_format=torch.channels_last)
+    place = best_device()
 
-    def loss_of(chosen: NDArray[np.int64]) -> Tensor:
-        images, targets = _batch([examples[place] for place in chosen], rng)
+    def loss_of(chosen: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        images, targets = _batch([known[number] for number in chosen], rng, config)
         with mixed_precision():
-            heat, sides_px = network.maps(images)
+            heat, sides_px = network.maps(images.to(place))
+        targets = targets.to(place)
         return heat_loss(heat.float(), targets) + config.box_weight * box_loss(sides_px.float(), targets)
 
-    run_epochs(network.parameters(), len(examples), loss_of, config, report)
-    network.to(memory_format=torch.contiguous_format).eval()
-    return network
+    validate = partial(figures_of, network, unseen) if unseen else None
+    epochs = learn(Lesson(network, len(known), loss_of, validate), config, watch)
+    network.to(memory_format=torch.contiguous_format)
+    return network, epochs
+
+
+def figures_of(network: InstrumentDetector, unseen: Sequence[Example]) -> dict[str, float]:
+    """Give `val_accuracy` of presence, `val_f1` of boxes and their `val_overlap`, over all pictures together."""
+    place = next(network.parameters()).device
+
+    def answers() -> Iterator[tuple[Any, Any]]:
+        for example in unseen:
+            image = example.read()
+            fit = Fit.of(
+                image.shape[1], image.shape[0], into_width_px=DETECTOR_SIDE_PX, into_height_px=DETECTOR_SIDE_PX
+            )
+            whole = letterbox(image, height_px=DETECTOR_SIDE_PX, width_px=DETECTOR_SIDE_PX)
+            boxes, scores, classes = network(torch.from_numpy(as_batch(whole[None])).to(place))
+            found = tuple(one[0].cpu().numpy() for one in (boxes, classes, scores))
+            yield (fit.boxes_inside(example.boxes_px), example.classes), found
+
+    figures = box_headline(answers(), classes=len(INSTRUMENTS))
+    return {"val_accuracy": figures["accuracy"], "val_f1": figures["f1"], "val_overlap": figures["overlap"]}
 
 
 def heat_loss(logits: Tensor, targets: Targets) -> Tensor:
@@ -122,7 +160,8 @@ def box_loss(sides_px: Tensor, targets: Targets) -> Tensor:
 
 
 def _boxes_px(sides_px: Tensor) -> Tensor:
-    centres = (torch.arange(_CELLS, dtype=torch.float32) + 0.5) * STRIDE_PX
+    cells = torch.arange(sides_px.shape[-1], dtype=torch.float32, device=sides_px.device)
+    centres = (cells + 0.5) * STRIDE_PX
     x_px, y_px = centres.view(1, 1, -1), centres.view(1, -1, 1)
     left, top, right, bottom = sides_px.unbind(dim=1)
     return torch.stack([x_px - left, y_px - top, x_px + right, y_px + bottom], dim=1)
@@ -132,12 +171,13 @@ def _area(boxes: Tensor) -> Tensor:
     return (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
 
 
-def _batch(examples: list[Example], rng: np.random.Generator) -> tuple[Tensor, Targets]:
+def _batch(examples: list[Example], rng: np.random.Generator, config: DetectorTraining) -> tuple[Tensor, Targets]:
     pictures, targets, objects = [], [], 0
     for example in examples:
-        picture, boxes_px, classes = _square(example, rng)
-        pictures.append(recolour(picture, rng))
-        targets.append(targets_of(boxes_px, classes))
+        mirrored = config.augmentation and coin(rng)
+        picture, boxes_px, classes = _square(example, rng, config.img_size, mirrored=mirrored)
+        pictures.append(recolour(picture, rng) if config.augmentation else picture)
+        targets.append(targets_of(boxes_px, classes, cells=config.img_size // STRIDE_PX))
         objects += len(classes)
     heat, boxes, weight = (torch.from_numpy(np.stack(parts)) for parts in zip(*targets, strict=True))
     images = torch.from_numpy(as_batch(np.stack(pictures))).contiguous(memory_format=torch.channels_last)
@@ -145,19 +185,19 @@ def _batch(examples: list[Example], rng: np.random.Generator) -> tuple[Tensor, T
 
 
 def _square(
-    example: Example, rng: np.random.Generator
+    example: Example, rng: np.random.Generator, side_px: int, *, mirrored: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.int64]]:
     """Cut a random square out of the letterboxed, perhaps mirrored frame, with the boxes whose centres are in it."""
     image, boxes_px = example.read(), example.boxes_px
-    if coin(rng):
+    if mirrored:
         image, boxes_px = np.ascontiguousarray(image[:, ::-1]), _mirrored(boxes_px, image.shape[1])
     fit = Fit.of(image.shape[1], image.shape[0], into_width_px=DETECTOR_SIDE_PX, into_height_px=DETECTOR_SIDE_PX)
     whole = letterbox(image, height_px=DETECTOR_SIDE_PX, width_px=DETECTOR_SIDE_PX)
-    left_px, top_px = (int(place) for place in rng.integers(0, DETECTOR_SIDE_PX - _CROP_PX + 1, size=2))
+    left_px, top_px = (int(place) for place in rng.integers(0, DETECTOR_SIDE_PX - side_px + 1, size=2))
     moved = fit.boxes_inside(boxes_px) - np.array([left_px, top_px] * 2, dtype=np.float32)
     centres = (moved[:, :2] + moved[:, 2:]) / 2
-    inside = ((centres >= 0) & (centres < _CROP_PX)).all(axis=1)
-    square = whole[top_px : top_px + _CROP_PX, left_px : left_px + _CROP_PX]
+    inside = ((centres >= 0) & (centres < side_px)).all(axis=1)
+    square = whole[top_px : top_px + side_px, left_px : left_px + side_px]
     return np.ascontiguousarray(square), moved[inside], example.classes[inside]
 
 
@@ -169,24 +209,25 @@ def _mirrored(boxes_px: NDArray[np.float32], width_px: int) -> NDArray[np.float3
 
 
 def targets_of(
-    boxes_px: NDArray[np.float32], classes: NDArray[np.int64]
+    boxes_px: NDArray[np.float32], classes: NDArray[np.int64], *, cells: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Draw what the network should answer for one square.
 
     Args:
         boxes_px: [M,4] in pixels of the square; their centres are in it, their sides may be outside.
         classes: [M].
+        cells: side of the square in cells, h and w below.
 
     Returns:
         heat [7,h,w], box [4,h,w] that each cell belongs to, weight [h,w] of that box (0 outside all). Where objects
         overlap, the smaller one owns the cell.
     """
-    heat = np.zeros((len(INSTRUMENTS), _CELLS, _CELLS), dtype=np.float32)
-    boxes = np.zeros((4, _CELLS, _CELLS), dtype=np.float32)
-    weight = np.zeros((_CELLS, _CELLS), dtype=np.float32)
+    heat = np.zeros((len(INSTRUMENTS), cells, cells), dtype=np.float32)
+    boxes = np.zeros((4, cells, cells), dtype=np.float32)
+    weight = np.zeros((cells, cells), dtype=np.float32)
     sizes = (boxes_px[:, 2:] - boxes_px[:, :2]).prod(axis=1)
     for place in np.argsort(-sizes):
-        kernel = _gaussian(boxes_px[place])
+        kernel = _gaussian(boxes_px[place], cells)
         channel = heat[classes[place]]
         np.maximum(channel, kernel, out=channel)
         covered = kernel > _KERNEL_FLOOR
@@ -195,13 +236,13 @@ def targets_of(
     return heat, boxes, weight
 
 
-def _gaussian(box_px: NDArray[np.float32]) -> NDArray[np.float32]:
+def _gaussian(box_px: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
     x_min, y_min, x_max, y_max = (float(value) / STRIDE_PX for value in box_px)
-    column = min(_CELLS - 1, int((x_min + x_max) / 2))
-    row = min(_CELLS - 1, int((y_min + y_max) / 2))
+    column = min(cells - 1, int((x_min + x_max) / 2))
+    row = min(cells - 1, int((y_min + y_max) / 2))
     sigma_x = max(_SMALLEST_SIGMA, _KERNEL_SHARE * (x_max - x_min) / 6)
     sigma_y = max(_SMALLEST_SIGMA, _KERNEL_SHARE * (y_max - y_min) / 6)
-    places = np.arange(_CELLS, dtype=np.float32)
+    places = np.arange(cells, dtype=np.float32)
     across = np.exp(-((places - column) ** 2) / (2 * sigma_x**2))
     down = np.exp(-((places - row) ** 2) / (2 * sigma_y**2))
     return np.asarray(down[:, np.newaxis] * across, dtype=np.float32)

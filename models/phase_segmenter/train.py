@@ -7,19 +7,24 @@ Belongs here: the training step, as the retraining loop calls it too. Does not b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional as F
 
+from models.labels import PHASES
+from models.loop import Epoch, Lesson, Training, Watch, best_device, learn, mixed_precision
 from models.phase_segmenter.network import LAYERS, STAGES, PhaseSegmenter
+from models.scoring.headline import mean_headline, phase_headline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Sequences = tuple[Sequence[NDArray[np.float32]], Sequence[NDArray[np.int64]]]
 
 _IGNORED = -100
 _STRIDES = (0.5, 1.0, 1.0, 2.0, 4.0)
@@ -27,69 +32,63 @@ _STRIDES = (0.5, 1.0, 1.0, 2.0, 4.0)
 _TEMPERATURES = np.geomspace(0.25, 8.0, 141)
 
 
-class SegmenterTraining(BaseModel):
+class SegmenterTraining(Training):
     """Settings of one training; the defaults are the project's for `training.phase_segmentation`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = 100
     batch_size: int = 8
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
+    warm_up_share: float = 0.1
     num_stages: int = STAGES
     num_layers: int = LAYERS
     dropout: float = 0.5
     feature_noise: float = 0.01
     smoothing_weight: float = 0.15
     smoothing_limit: float = 4.0
-    seed: int = 0
 
 
 def train(
-    features: Sequence[NDArray[np.float32]],
-    phases: Sequence[NDArray[np.int64]],
-    config: SegmenterTraining,
-    report: Callable[[str], None],
-) -> PhaseSegmenter:
+    known: Sequences, unseen: Sequences | None, config: SegmenterTraining, watch: Watch
+) -> tuple[PhaseSegmenter, tuple[Epoch, ...]]:
     """Train a segmenter from random weights.
 
     Args:
-        features: a [T,2048] array an operation.
-        phases: a [T] array of phase indices an operation.
+        known: a [T,2048] array of features and a [T] array of phase indices an operation.
+        unseen: the same of other operations, which decide the best epoch; None keeps the last one.
         config: settings; the seed decides weights, order and augmentation.
-        report: receives a line every ten epochs.
+        watch: who follows.
 
     Returns:
-        The network in evaluation mode, its temperature still 1.
+        The network in evaluation mode, its temperature still 1; and its epochs.
     """
     torch.manual_seed(config.seed)
-    rng = np.random.default_rng(config.seed)
     network = PhaseSegmenter(stages=config.num_stages, layers=config.num_layers, dropout=config.dropout)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    steps = -(-len(features) // config.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=steps * config.epochs, pct_start=0.1
-    )
-    network.train()
-    for epoch in range(config.epochs):
-        order = rng.permutation(len(features))
-        total = 0.0
-        for step in range(steps):
-            chosen = order[step * config.batch_size : (step + 1) * config.batch_size]
-            given, wanted, mask = _padded([_resampled(features[i], phases[i], rng) for i in chosen])
-            given = given + config.feature_noise * torch.randn_like(given)
-            loss = torch.stack(
-                [stage_loss(logits, wanted, mask, config) for logits in network.logits(given, mask)]
-            ).sum()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            total += loss.item()
-        if (epoch + 1) % 10 == 0:
-            report(f"epoch {epoch + 1}/{config.epochs}: loss {total / steps:.3f}")
-    network.eval()
-    return network
+    features, phases = known
+    place = best_device()
+
+    def loss_of(chosen: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        batch = _padded([_resampled(features[i], phases[i], rng) for i in chosen])
+        given, wanted, mask = (one.to(place) for one in batch)
+        given = given + config.feature_noise * torch.randn_like(given)
+        with mixed_precision(on_processor=False):
+            answers = network.logits(given, mask)
+        return torch.stack([stage_loss(logits.float(), wanted, mask, config) for logits in answers]).sum()
+
+    validate = partial(figures_of, network, unseen) if unseen else None
+    epochs = learn(Lesson(network, len(features), loss_of, validate), config, watch)
+    return network, epochs
+
+
+def figures_of(network: PhaseSegmenter, unseen: Sequences) -> dict[str, float]:
+    """Give `val_accuracy`, `val_f1` and `val_temporal_iou`, means over operations (NV-050)."""
+    place = next(network.parameters()).device
+    rows = []
+    for features, phases in zip(*unseen, strict=True):
+        answer = network.logits(torch.from_numpy(features)[None].to(place))[-1][0].argmax(dim=0)
+        rows.append(phase_headline(answer.cpu().numpy(), phases, phases=len(PHASES)))
+    mean = mean_headline(rows)
+    return {"val_accuracy": mean["accuracy"], "val_f1": mean["f1"], "val_temporal_iou": mean["overlap"]}
 
 
 def stage_loss(logits: Tensor, wanted: Tensor, mask: Tensor, config: SegmenterTraining) -> Tensor:
