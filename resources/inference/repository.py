@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from resources.errors import ConfigurationError, TransientFailure
+from resources.inference.notes import RELEASE_PARAMETER, read_note
 from resources.inference.spec import ModelIdentity, ModelSpec, parse_config, tensors_of
 from resources.object_store import sha256_of_file
 
@@ -43,7 +44,7 @@ class ModelRepository:
 
     def is_installed(self, name: str) -> bool:
         """Whether the model has a configuration and at least one version."""
-        return name in self.names() and bool(self._versions_on_disk(name))
+        return name in self.names() and bool(self.versions_on_disk(name))
 
     def served_versions(self, name: str) -> list[int]:
         """Version numbers that the version policy serves, ascending.
@@ -52,7 +53,7 @@ class ModelRepository:
             ConfigurationError: the model is not installed, or the policy leaves nothing to serve.
         """
         policy = parse_config(self._config_path(name)).version_policy
-        on_disk = self._versions_on_disk(name)
+        on_disk = self.versions_on_disk(name)
         match policy.WhichOneof("policy_choice"):
             case "all":
                 served = on_disk
@@ -68,6 +69,20 @@ class ModelRepository:
             )
         return served
 
+    def versions_on_disk(self, name: str) -> list[int]:
+        """Numbers of all versions, served or kept for a rollback, ascending."""
+        folders = (self.root / name).iterdir()
+        return sorted(int(path.name) for path in folders if VERSION_FOLDER.fullmatch(path.name) and path.is_dir())
+
+    def configured(self, name: str) -> dict[str, str]:
+        """The string parameters of ``config.pbtxt``, which hold for versions without a note of their own.
+
+        Raises:
+            ConfigurationError: the model is not installed.
+        """
+        config = parse_config(self._config_path(name))
+        return {key: value.string_value for key, value in config.parameters.items()}
+
     def describe(self, name: str, version: int | None = None) -> ModelSpec:
         """What a version promises; the newest served one when none is named.
 
@@ -81,10 +96,12 @@ class ModelRepository:
                 f"Version {chosen} is not served.", subject=f"model {name}", remedy=f"Served versions: {served}."
             )
         config = parse_config(self._config_path(name))
+        note = read_note(self.root / name / str(chosen))
         parameters = {key: value.string_value for key, value in config.parameters.items()}
+        parameters |= note.parameters if note else {}
         return ModelSpec(
             identity=ModelIdentity(
-                name, chosen, parameters.get("model_version", str(chosen)), self._digest(name, chosen)
+                name, chosen, parameters.get(RELEASE_PARAMETER, str(chosen)), self._digest(name, chosen)
             ),
             max_batch_size=config.max_batch_size,
             inputs=tensors_of(name, config.input),
@@ -140,10 +157,6 @@ class ModelRepository:
                 remedy=f"Installed: {', '.join(installed) or 'none'}; install it or name another in the profile.",
             )
         return self.root / name / CONFIG_FILE
-
-    def _versions_on_disk(self, name: str) -> list[int]:
-        folders = (self.root / name).iterdir()
-        return sorted(int(path.name) for path in folders if VERSION_FOLDER.fullmatch(path.name) and path.is_dir())
 
     def _digest(self, name: str, version: int) -> str:
         path = self.file(name, version)
