@@ -12,7 +12,7 @@ them, DVC (``resources/datasets``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,15 +74,15 @@ class DatasetFolder:
         found: list[dict[str, Any]] = self.table(contract).to_pylist()
         return found
 
-    def write(self, contract: TableContract, rows: Iterable[dict[str, Any]]) -> int:
-        """Write a table whole, and give how many rows it has; without rows there is no file.
+    def write(self, contract: TableContract, rows: Iterable[dict[str, Any]], *, keep_empty: bool = False) -> int:
+        """Write a table whole, and give how many rows it has; without rows there is a file only if that is asked for.
 
         Raises:
             PermanentFailure: rows break the contract; the first are named.
         """
         path = self.path(contract)
         path.unlink(missing_ok=True)
-        return write_rows(path, contract, rows)
+        return write_rows(path, contract, rows, keep_empty=keep_empty)
 
     def pictures(self, contract: TableContract, operation: str) -> Iterator[dict[str, Any]]:
         """An operation's pictures in order of time, a few in memory at once; none where there is no file."""
@@ -106,8 +106,22 @@ class DatasetFolder:
         return hashlib.sha256(canonical_json(found).encode()).hexdigest()
 
 
-def write_rows(path: Path, contract: TableContract, rows: Iterable[dict[str, Any]]) -> int:
+def write_rows(
+    path: Path,
+    contract: TableContract,
+    rows: Iterable[dict[str, Any]],
+    *,
+    keep_empty: bool = False,
+    metadata: Mapping[bytes, bytes] | None = None,
+) -> int:
     """Write rows, a row group of ``BATCH_ROWS`` at a time; a table that is not whole does not appear.
+
+    Args:
+        path: the file.
+        contract: its promise.
+        rows: in order; read once.
+        keep_empty: whether a table without rows gets a file.
+        metadata: of the file; no part of its content.
 
     Raises:
         PermanentFailure: rows break the contract; the first are named.
@@ -116,7 +130,7 @@ def write_rows(path: Path, contract: TableContract, rows: Iterable[dict[str, Any
     partial, count = path.with_suffix(".partial"), 0
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(partial, schema.with_metadata(metadata), compression="zstd") as writer:
             for batch in _batches(rows, schema):
                 checker.add(batch)
                 writer.write_batch(batch)
@@ -127,7 +141,7 @@ def write_rows(path: Path, contract: TableContract, rows: Iterable[dict[str, Any
                 subject=path.name,
                 remedy="Correct the annotations.",
             )
-        if count:
+        if count or keep_empty:
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -147,7 +161,7 @@ def _batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.R
 
 def _rows_hash(path: Path) -> str:
     with pq.ParquetFile(path) as file:
-        hasher = TableHasher(file.schema_arrow)
+        hasher = TableHasher(file.schema_arrow.remove_metadata())
         for batch in file.iter_batches(batch_size=BATCH_ROWS):
             hasher.update(batch)
     return hasher.hexdigest()
