@@ -21,12 +21,15 @@ from models.loop import Epoch, Watch
 from models.triton_config import write_model_files
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from models.checkpoints import Tensors
     from models.instrument_detector.train import Example
     from models.loop import Training
 
 Report = Callable[[str], None]
 _EXAMPLES: Final = 4
+_EXAMPLE_FRAMES: Final = 240
 _PICTURE_STEP: Final = 2
 """Networks for single frames learn from a frame a second: the ones between add little."""
 _VALIDATION_STEP: Final = 16
@@ -68,12 +71,14 @@ class Made:
         epochs: of the training.
         weights: every weight and buffer of the network, as torch names them.
         difference: largest one between torch and ONNX Runtime.
+        golden: an input under `input`, and torch's answers to it under the outputs' names.
     """
 
     config: Training
     epochs: tuple[Epoch, ...]
     weights: Tensors
     difference: float
+    golden: dict[str, NDArray[Any]]
 
 
 def make_extractor(material: Material) -> Made:
@@ -105,7 +110,7 @@ def make_segmenter(material: Material) -> Made:
     config = SegmenterTraining(**{"epochs": _SEGMENTER_EPOCHS, "seed": material.seed, **material.settings})
     network, epochs = train(known, unseen, config, material.watch)
     material.report(f"temperature {fit_temperature(network, *unseen):.2f}")
-    return _written(network, SEGMENTER, material, unseen[0][0][None], config, epochs)
+    return _written(network, SEGMENTER, material, unseen[0][0][None, :_EXAMPLE_FRAMES], config, epochs)
 
 
 def make_detector(material: Material) -> Made:
@@ -167,4 +172,9 @@ def _written(
     difference = export_model(network, name, material.repository, example=torch.from_numpy(example))
     write_model_files(material.repository, CONTRACTS[name])
     material.report(f"{name}: written, ONNX Runtime differs from torch by {difference:.1e}")
-    return Made(config, epochs, dict(network.state_dict()), difference)
+    with torch.no_grad():
+        answer = network(torch.from_numpy(example))
+    answers = answer if isinstance(answer, tuple) else (answer,)
+    names = [tensor.name for tensor in CONTRACTS[name].outputs]
+    golden = {"input": example, **{key: one.numpy() for key, one in zip(names, answers, strict=True)}}
+    return Made(config, epochs, dict(network.state_dict()), difference, golden)

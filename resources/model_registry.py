@@ -203,6 +203,13 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
                 if stage == PRODUCTION and (alias == STAGING or alias.startswith(ARCHIVED)):
                     client.delete_registered_model_alias(model_name, alias)
 
+    def tag_version(self, version: RegisteredVersion, tags: Mapping[str, str]) -> None:
+        """Add tags to a version."""
+        client = self.client()
+        with self.answering():
+            for name, value in tags.items():
+                client.set_model_version_tag(version.name, str(version.number), name, value)
+
     def in_stage(self, model_name: str, stage: str = PRODUCTION) -> RegisteredVersion | None:
         """The version that an alias points to, None where it points to none."""
         return next((one for one in self.versions(model_name) if stage in one.aliases), None)

@@ -14,7 +14,7 @@ import dagster as dg
 from models.contracts import ANATOMIST, DETECTOR, SEGMENTER
 from resources.errors import ConfigurationError
 
-Annotation = Literal["phases", "boxes", "anatomy"]
+Annotation = Literal["phases", "boxes", "masks"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ KINDS: Final = {
     for kind in (
         ModelKind(SEGMENTER, "phase_segmentation", "phases"),
         ModelKind(DETECTOR, "instrument_detection", "boxes"),
-        ModelKind(ANATOMIST, "anatomy_segmentation", "anatomy"),
+        ModelKind(ANATOMIST, "anatomy_segmentation", "masks"),
     )
 }
 trained_models = dg.StaticPartitionsDefinition(list(KINDS))

@@ -28,7 +28,6 @@ class VersionNote(BaseModel):
         release: semantic version.
         digest: SHA-256 of the model file.
         parameters: come before those of ``config.pbtxt``; the release and the revision of the data are among them.
-        registry_version: MLflow's number of it.
         mlflow_run_id: the training.
         data_hash: SHA-256 of the training data's content.
         learned_from: operations that it was trained on.
@@ -42,7 +41,6 @@ class VersionNote(BaseModel):
     release: str
     digest: str
     parameters: dict[str, str]
-    registry_version: int
     mlflow_run_id: str
     data_hash: str
     learned_from: tuple[str, ...]

@@ -52,7 +52,7 @@ def publish(repository: ModelRepository, name: str, model_file: Path, note: Vers
         return _add(repository, name, model_file, note)
 
 
-def restore(repository: ModelRepository, name: str, version: int | None = None) -> tuple[int, VersionNote | None]:
+def restore(repository: ModelRepository, name: str, version: int | None = None) -> int:
     """Serve an earlier version again, under a new number.
 
     Args:
@@ -61,7 +61,7 @@ def restore(repository: ModelRepository, name: str, version: int | None = None) 
         version: which one; the newest of another digest when none is named.
 
     Returns:
-        The new number, and the earlier version's note.
+        The new number.
 
     Raises:
         ConfigurationError: there is none to go back to.
@@ -76,11 +76,10 @@ def restore(repository: ModelRepository, name: str, version: int | None = None) 
                 remedy=f"Versions on disk: {repository.versions_on_disk(name)}, served is {served.version}.",
             )
         source = repository.file(name, earlier)
-        known = read_note(source.parent)
-        note = (known or _seed_note(repository, name, source)).model_copy(
+        note = (read_note(source.parent) or _seed_note(repository, name, source)).model_copy(
             update={"restored_from": earlier, "installed": datetime.now(UTC)}
         )
-        return _add(repository, name, source, note), known
+        return _add(repository, name, source, note)
 
 
 def _before(repository: ModelRepository, name: str, digest: str) -> int | None:
@@ -98,7 +97,6 @@ def _seed_note(repository: ModelRepository, name: str, source: Path) -> VersionN
         release=config.get(RELEASE_PARAMETER, source.parent.name),
         digest=sha256_of_file(source),
         parameters=config,
-        registry_version=0,
         mlflow_run_id="",
         data_hash="",
         learned_from=(),
