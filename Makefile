@@ -1,10 +1,12 @@
 # The commands of the project; `make` alone lists them. Each sets up what it needs, once, in .venv.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help process test up down status models simulate bench trace lint format clean
+.PHONY: help process reprocess requests plan plans approve refuse index test up down status models simulate bench trace lint format clean
 
 # A path may hold spaces and dollar signs: it goes through the environment, as it was written.
 override VIDEO := $(value VIDEO)
+override REASON := $(value REASON)
+export REASON STAGES REQUESTER PRIORITY WAIT ONLY PLAN BY SAMPLE ID
 export VIDEO PROFILE PORT N SEED OUT VIDEO_ID FIGURE
 
 # Without byte code every start takes a second and a half longer.
@@ -19,6 +21,35 @@ help: ## Show this list
 process: ## Process a video and wait for its report: VIDEO=path PROFILE=name (default: the bundled sample)
 	$(BASE)
 	@$(PYTHON_BIN) -m commands.process $${VIDEO:+"$$VIDEO"} $${PROFILE:+--profile "$$PROFILE"}
+
+reprocess: ## Have videos computed again: VIDEO_ID="one two" REASON="why" STAGES=phases,events REQUESTER=name ONLY=stale WAIT=1
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.reprocess $$VIDEO_ID --reason "$$REASON" --stages "$$STAGES" --requester "$$REQUESTER" \
+		--priority "$${PRIORITY:-0}" $${ONLY:+--only-stale} $${WAIT:+--wait}
+
+requests: ## Show what was asked to be computed again and what came of it: ID=one of them
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.requests $${ID:+"$$ID"}
+
+plan: ## Show what is stale, why, and what computing it again would change: SAMPLE=videos to try it on (2)
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.plans propose $${SAMPLE:+--sample "$$SAMPLE"} $${BY:+--by "$$BY"}
+
+plans: ## List plans and their results: PLAN=one of them, with every pair
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.plans list $${PLAN:+"$$PLAN"}
+
+approve: ## Let a plan run: PLAN=id BY=name
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.plans approve "$$PLAN" $${BY:+--by "$$BY"}
+
+refuse: ## Put a plan aside: PLAN=id BY=name REASON="why"
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.plans refuse "$$PLAN" $${BY:+--by "$$BY"} --reason "$$REASON"
+
+index: ## Make the provenance index again from what is stored
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.index
 
 up: ## Start the platform: the Dagster UI on 127.0.0.1:3000 (PORT=) and the daemon
 	$(BASE)

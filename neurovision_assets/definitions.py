@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from jobs.process_video import process_video_job
+from jobs.reprocess import reprocess_job
 from neurovision_assets.profiles import ProfileCatalog
 from neurovision_assets.registry import registry_assets
 from neurovision_assets.stage.asset import step_asset
@@ -28,6 +29,7 @@ from resources.object_store import ObjectStore
 from resources.progress import ProgressBoard
 from resources.settings import Settings, load_settings
 from sensors.callbacks import callback_sensors
+from sensors.review_requests import review_requests_sensor
 from sensors.served_models import served_models_sensor
 from sensors.uploads import uploads_sensor
 
@@ -61,8 +63,8 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     return dg.Definitions(
         assets=[uploads, *STEPS, *registry_assets],
         asset_checks=[uploads_accepted],
-        jobs=[process_video_job],
-        sensors=[uploads_sensor, served_models_sensor, *callback_sensors],
+        jobs=[process_video_job, reprocess_job],
+        sensors=[uploads_sensor, review_requests_sensor, served_models_sensor, *callback_sensors],
         resources={**build_resources(load_settings()), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

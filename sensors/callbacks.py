@@ -9,6 +9,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from jobs.process_video import PROCESS_VIDEO
 from neurovision_assets.partitions import video_ids
+from neurovision_assets.reprocessing.requests import REQUEST_TAG
 from neurovision_assets.stage.runner import CALLER_RUN_ID_TAG
 from neurovision_assets.uploads.record import UploadRecord, find_record
 from resources.errors import NeuroVisionError, PermanentFailure, TransientFailure
@@ -67,7 +68,12 @@ def _post_once(url: str, message: dict[str, str | None], video_id: str) -> None:
 
 
 def makes_reports(run: dg.DagsterRun) -> bool:
-    """Whether a run's end is the end of a video: the main job, or a backfill that selects the report."""
+    """Whether a run's end is the end of a video: the main job, or a backfill that selects the report.
+
+    What is computed again on a request has its requester, who is told otherwise; the sender was told long ago.
+    """
+    if REQUEST_TAG in run.tags:
+        return False
     return run.job_name == PROCESS_VIDEO or REPORT_KEY in (run.asset_selection or ())
 
 
