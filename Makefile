@@ -1,11 +1,14 @@
 # The commands of the project; `make` alone lists them. Each sets up what it needs, once, in .venv.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help process reprocess requests plan plans approve refuse index test up down status models simulate bench trace lint format clean
+.PHONY: help process import correct dataset reprocess requests plan plans approve refuse index test up down status models simulate bench trace lint format clean
 
 # A path may hold spaces and dollar signs: it goes through the environment, as it was written.
 override VIDEO := $(value VIDEO)
 override REASON := $(value REASON)
+override PATH_TO := $(value PATH_TO)
+override FILE := $(value FILE)
+export DATASET PATH_TO NAME FILE VERSION
 export REASON STAGES REQUESTER PRIORITY WAIT ONLY PLAN BY SAMPLE ID
 export VIDEO PROFILE PORT N SEED OUT VIDEO_ID FIGURE
 
@@ -66,6 +69,18 @@ status: ## Say whether the platform runs, and where
 trace: ## Show where every figure of a report comes from: VIDEO_ID=operation_001-1f3a9c2b FIGURE=phase.0
 	$(BASE)
 	@$(PYTHON_BIN) -m commands.trace "$$VIDEO_ID" $${FIGURE:+--figure "$$FIGURE"}
+
+import: ## Take in an annotated set: DATASET=cholec80|m2cai16|cholect50|cholecseg8k|simulator PATH_TO=folder NAME=name
+	@sh scripts/setup.sh base learn
+	@$(PYTHON_BIN) -m commands.import_set "$$DATASET" "$$PATH_TO" $${NAME:+--name "$$NAME"}
+
+correct: ## Take reviewers' corrections into the next version of the data: FILE=corrections.json
+	@sh scripts/setup.sh base learn
+	@$(PYTHON_BIN) -m commands.correct "$$FILE"
+
+dataset: ## Merge, validate and divide what was imported: a new version; or fetch one: VERSION=v1.0 OUT=folder
+	@sh scripts/setup.sh base learn
+	@$(PYTHON_BIN) -m commands.dataset $${VERSION:+--fetch "$$VERSION" $${OUT:+--out "$$OUT"}}
 
 simulate: ## Make operations with exact truth and an index: N=40 SEED=0 OUT=folder
 	$(BASE)

@@ -11,7 +11,9 @@ PROCESS_VIDEO = "process_video"
 
 process_video_job = dg.define_asset_job(
     PROCESS_VIDEO,
-    selection=dg.AssetSelection.key_prefixes(["surgery"]) - dg.AssetSelection.assets(["surgery", "uploads"]),
+    selection=dg.AssetSelection.key_prefixes(["surgery"])
+    - dg.AssetSelection.assets(["surgery", "uploads"])
+    - dg.AssetSelection.key_prefixes(["surgery", "dataset"]),
     description="Everything that is made of an uploaded operation: frames, predictions, events, report.",
     tags={RUN_TIME_TAG: str(round(RUN_TIME_S))},
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from jobs.dataset import dataset_job
 from jobs.process_video import process_video_job
 from jobs.reprocess import reprocess_job
 from neurovision_assets.profiles import ProfileCatalog
@@ -22,8 +23,11 @@ from neurovision_assets.surgery.instruments.asset import instruments
 from neurovision_assets.surgery.phases.asset import phases
 from neurovision_assets.surgery.report.asset import report
 from neurovision_assets.surgery.video.asset import video
+from neurovision_assets.training.dataset.asset import dataset_assets
+from neurovision_assets.training.validation.asset import dataset_checks
 from neurovision_assets.uploads.asset import uploads, uploads_accepted
 from resources.database.engine import Database
+from resources.datasets import DatasetRepository
 from resources.inference.client import InferenceResource
 from resources.object_store import ObjectStore
 from resources.progress import ProgressBoard
@@ -49,11 +53,8 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "object_store": store,
         "progress": ProgressBoard(object_store=store),
         "database": Database(url=settings.application_database),
-        "inference": InferenceResource(
-            repository=str(settings.model_repository),
-            engine=settings.inference_engine,
-            threads=settings.inference_threads,
-        ),
+        "inference": InferenceResource.of(settings),
+        "datasets": DatasetRepository(folder=str(settings.datasets), remote_url=settings.dataset_remote),
         "profiles": ProfileCatalog(user_folder=str(settings.user_profiles), default=settings.default_profile),
     }
 
@@ -61,9 +62,9 @@ def build_resources(settings: Settings) -> dict[str, Any]:
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The whole platform; ``resource_overrides`` replace resources by key."""
     return dg.Definitions(
-        assets=[uploads, *STEPS, *registry_assets],
-        asset_checks=[uploads_accepted],
-        jobs=[process_video_job, reprocess_job],
+        assets=[uploads, *STEPS, *registry_assets, *dataset_assets],
+        asset_checks=[uploads_accepted, *dataset_checks],
+        jobs=[process_video_job, dataset_job, reprocess_job],
         sensors=[uploads_sensor, review_requests_sensor, served_models_sensor, *callback_sensors],
         resources={**build_resources(load_settings()), **(resource_overrides or {})},
         executor=dg.in_process_executor,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -77,7 +78,7 @@ def test_phases_come_back(
     import_set(dataset, public / dataset, layout)
     rows = [row for row in layout.imported(dataset).rows(PHASE_SPANS) if row["operation"] == operation]
     assert (rows[0]["start_ms"], rows[-1]["end_ms"]) == (0, plan.duration_ms)
-    assert all(a["end_ms"] == b["start_ms"] and a["phase"] != b["phase"] for a, b in zip(rows, rows[1:], strict=False))
+    assert all(a["end_ms"] == b["start_ms"] and a["phase"] != b["phase"] for a, b in pairwise(rows))
     for frame in range(plan.duration_ms // 40):
         true = plan.phase_at(frame * 40).phase
         assert phase_at(rows, frame * 40) == more.get(true, true)

@@ -18,10 +18,10 @@ import yaml
 from neurovision_assets.training.dataset.features import extract_features
 from neurovision_assets.training.dataset.folder import DatasetFolder
 from neurovision_assets.training.dataset.frames import extract_frames
-from neurovision_assets.training.dataset.layout import ANNOTATIONS_FILE, Layout
+from neurovision_assets.training.dataset.layout import ANNOTATIONS_FILE, INPUTS, SUMMARY_FILE, Layout
 from neurovision_assets.training.dataset.merge import merged_tables
 from neurovision_assets.training.dataset.schemas import OPERATIONS, SPLIT_NAMES, SPLITS
-from neurovision_assets.training.dataset.summary import merged_json, spelt
+from neurovision_assets.training.dataset.summary import balance_of, counts_of, merged_json, spelt
 from neurovision_assets.training.params import LearningParams, SplitsParams
 from neurovision_assets.training.splits.assign import Division, Operated, divide
 from resources.errors import PermanentFailure
@@ -35,7 +35,8 @@ CODE_VERSIONS: Final = {"extract_frames": "1", "create_annotations": "1", "creat
 
 def prepare(layout: Layout, params: LearningParams) -> None:
     """Write what DVC runs by into the checkout: the stages, the chosen parameters, the code's versions."""
-    layout.root.mkdir(parents=True, exist_ok=True)
+    for name in INPUTS:
+        (layout.root / name).mkdir(parents=True, exist_ok=True)
     document = {**params.model_dump(mode="json"), "code_versions": CODE_VERSIONS}
     texts = {
         "dvc.yaml": DVC_FILE.read_text(encoding="utf-8"),
@@ -69,7 +70,9 @@ def create_annotations(layout: Layout) -> DatasetFolder:
                 remedy="Import a set: make import DATASET=…",
             )
         version.write(contract, rows, keep_empty=True)
-    (version.root / ANNOTATIONS_FILE).write_text(spelt(merged_json(version)), encoding="utf-8")
+    replace_text(version.root / ANNOTATIONS_FILE, spelt(merged_json(version)))
+    summary = {"counts": counts_of(version), "balance": balance_of(version)}
+    replace_text(version.root / SUMMARY_FILE, spelt(summary))
     return version
 
 
@@ -85,11 +88,15 @@ def create_splits(layout: Layout, params: SplitsParams) -> Division:
     rows = [{"operation": operation, "split": division.split_of[operation]} for operation in sorted(division.split_of)]
     version.write(SPLITS, rows)
     for name in SPLIT_NAMES:
-        path = layout.split(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.write_text(spelt([row["operation"] for row in rows if row["split"] == name]), encoding="utf-8")
+        replace_text(layout.split(name), spelt([row["operation"] for row in rows if row["split"] == name]))
     return division
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file anew: the old one may be a link into DVC's cache, which must not change."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def operated(name: str, facts: dict[str, Any]) -> Operated:
@@ -99,11 +106,7 @@ def operated(name: str, facts: dict[str, Any]) -> Operated:
 
 
 def _run_features(layout: Layout) -> None:
-    settings = load_settings()
-    inference = InferenceResource(
-        repository=str(settings.model_repository), engine=settings.inference_engine, threads=settings.inference_threads
-    )
-    extract_features(layout, read_params(layout).features, inference)
+    extract_features(layout, read_params(layout).features, InferenceResource.of(load_settings()))
 
 
 COMMANDS: Final[dict[str, Callable[[Layout], object]]] = {

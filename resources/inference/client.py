@@ -17,7 +17,7 @@ from resources.errors import ConfigurationError, NeuroVisionError, PermanentFail
 from resources.inference.onnx_engine import ENGINE_NAME, PRECISION_NAMES, OnnxModel
 from resources.inference.repository import ModelRepository
 from resources.inference.spec import ModelIdentity, ModelSpec
-from resources.settings import REPOSITORY_ROOT
+from resources.settings import REPOSITORY_ROOT, Settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +39,15 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     repository: str
     engine: str = ENGINE_NAME
     threads: int = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> "InferenceResource":
+        """The one of a deployment."""
+        return cls(
+            repository=str(settings.model_repository),
+            engine=settings.inference_engine,
+            threads=settings.inference_threads,
+        )
 
     @cached_property
     def models(self) -> ModelRepository:

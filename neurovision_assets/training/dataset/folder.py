@@ -12,7 +12,7 @@ them, DVC (``resources/datasets``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,13 +96,14 @@ class DatasetFolder:
         """Names of the operations that have ``FRAMES`` or ``PICTURES``."""
         return sorted(path.stem for path in (self.root / contract.name).glob("*.parquet"))
 
-    def content_hash(self) -> str:
-        """SHA-256 of all rows of all tables and frames, whatever their files' encoding."""
-        found = {contract.name: _rows_hash(self.path(contract)) for contract in SINGLE_TABLES if self.has(contract)}
+    def content_hash(self, of: Collection[TableContract] = (*SINGLE_TABLES, FRAMES, PICTURES)) -> str:
+        """SHA-256 of all rows of tables and pictures, whatever their files' encoding."""
+        single = [contract for contract in SINGLE_TABLES if contract in of and self.has(contract)]
+        found = {contract.name: rows_hash(self.path(contract)) for contract in single}
         for contract in (FRAMES, PICTURES):
-            for operation in self.operations_with(contract):
+            for operation in self.operations_with(contract) if contract in of else ():
                 path = self.pictures_path(contract, operation)
-                found[f"{contract.name}/{operation}"] = _rows_hash(path)
+                found[f"{contract.name}/{operation}"] = rows_hash(path)
         return hashlib.sha256(canonical_json(found).encode()).hexdigest()
 
 
@@ -159,7 +160,8 @@ def _batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.R
         yield pa.RecordBatch.from_pylist(waiting, schema=schema)
 
 
-def _rows_hash(path: Path) -> str:
+def rows_hash(path: Path) -> str:
+    """SHA-256 of a table's rows, whatever its file's encoding."""
     with pq.ParquetFile(path) as file:
         hasher = TableHasher(file.schema_arrow.remove_metadata())
         for batch in file.iter_batches(batch_size=BATCH_ROWS):

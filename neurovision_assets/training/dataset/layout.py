@@ -11,21 +11,28 @@ Belongs here: names of files and folders, the grammar of a set's name. Does not 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Final
 
-from neurovision_assets.training.dataset.folder import DatasetFolder
+from neurovision_assets.provenance import canonical_json
+from neurovision_assets.training.dataset.folder import DatasetFolder, rows_hash
 from resources.errors import PermanentFailure
 
 VIDEOS: Final = "raw/videos"
 CORRECTIONS: Final = "raw/annotations"
 METADATA: Final = "raw/metadata/operations.json"
 EXTERNAL: Final = "external"
+INPUTS: Final = (VIDEOS, CORRECTIONS, "raw/metadata", EXTERNAL)
+"""What stages read; there from the beginning."""
+TRACKED: Final = (VIDEOS, CORRECTIONS, EXTERNAL)
+"""What DVC keeps (NV-030); the metadata are small, git keeps them."""
 PROCESSED: Final = "processed"
 KINDS: Final = ("phases", "instruments", "anatomy", "events")
 """The four kinds of annotation that are read (NV-006)."""
 ANNOTATIONS_FILE: Final = "annotations.json"
+SUMMARY_FILE: Final = "summary.json"
 SPLITS_FOLDER: Final = "splits"
 FEATURES_FOLDER: Final = "features"
 SET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,30}")
@@ -67,9 +74,21 @@ class Layout:
         """The folder of one kind's corrections."""
         return self.root / CORRECTIONS / kind
 
+    def corrections_hash(self) -> str:
+        """SHA-256 of all corrections."""
+        paths = sorted((self.root / CORRECTIONS).rglob("*.json"))
+        found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+        return hashlib.sha256(canonical_json(found).encode()).hexdigest()
+
     def features(self, operation: str) -> Path:
         """Feature vectors of an operation's frames."""
         return self.root / PROCESSED / FEATURES_FOLDER / f"{operation}.parquet"
+
+    def features_hash(self) -> str:
+        """SHA-256 of all feature vectors."""
+        paths = sorted((self.root / PROCESSED / FEATURES_FOLDER).glob("*.parquet"))
+        found = {path.stem: rows_hash(path) for path in paths}
+        return hashlib.sha256(canonical_json(found).encode()).hexdigest()
 
     def split(self, name: str) -> Path:
         """The operations of a split, as JSON (NV-014)."""

@@ -29,6 +29,7 @@ from neurovision_assets.training.dataset.schemas import (
 
 COUNTED = (OPERATIONS, PHASE_SPANS, EVENT_SPANS, BOXES, PRESENCE, MASKS)
 PREVIEW_PICTURES = 8
+PREVIEW_TIMELINES = 5
 
 
 def counts_of(folder: DatasetFolder) -> dict[str, int]:
@@ -94,6 +95,20 @@ def preview_of(folder: DatasetFolder) -> list[bytes]:
     operations = folder.operations_with(FRAMES)
     chosen = operations[:: max(1, len(operations) // PREVIEW_PICTURES)][:PREVIEW_PICTURES]
     return [_middle([row["jpeg"] for row in folder.pictures(FRAMES, operation)]) for operation in chosen]
+
+
+def timelines_of(folder: DatasetFolder) -> list[tuple[list[tuple[str, int, int]], list[tuple[str, int]], int]]:
+    """Phases, events and length of the first few operations, for the eye."""
+    phases, events = _spans(folder.rows(PHASE_SPANS), "phase"), _spans(folder.rows(EVENT_SPANS), "kind")
+    return [
+        (
+            [(span["phase"], span["start_ms"], span["end_ms"]) for span in phases[row["operation"]]],
+            [(span["kind"], span["start_ms"]) for span in events.get(row["operation"], [])],
+            row["duration_ms"],
+        )
+        for row in folder.rows(OPERATIONS)
+        if row["operation"] in phases
+    ][:PREVIEW_TIMELINES]
 
 
 def _middle(pictures: list[bytes]) -> bytes:

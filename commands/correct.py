@@ -1,0 +1,71 @@
+"""``make correct FILE=…``: reviewers' corrections become annotations of the next version.
+
+Belongs here: the command line, and telling Dagster what was said. Does not belong here: the form of the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from commands.platform import prepare_dagster_home
+from resources.errors import NeuroVisionError
+from resources.settings import load_settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Take one file of corrections.
+
+    Returns:
+        0, or 1 when nothing was taken; one line on standard error says why.
+    """
+    parser = argparse.ArgumentParser(prog="make correct", description="Take reviewers' corrections.")
+    parser.add_argument("file", type=Path, help="JSON; docs/operations.md shows one")
+    chosen = parser.parse_args(arguments)
+    try:
+        lines = correct_and_tell(chosen.file)
+    except NeuroVisionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(lines))
+    return 0
+
+
+def correct_and_tell(path: Path) -> list[str]:
+    """Take the corrections of a file, record them, tell Dagster; gives lines for the terminal.
+
+    Raises:
+        NeuroVisionError: something in it is wrong; nothing was taken.
+    """
+    settings = load_settings()
+    os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
+    import dagster as dg
+
+    from neurovision_assets.training.dataset.corrections import kept_corrections, read_corrections
+    from neurovision_assets.training.dataset.layout import TRACKED, Layout
+    from neurovision_assets.training.dataset.reviewed import take_corrections
+    from neurovision_assets.training.dataset.told import CORRECTIONS_NAME, told_source
+    from resources.datasets import DatasetRepository
+    from resources.object_store import ObjectStore
+
+    corrections = read_corrections(path)
+    datasets = DatasetRepository(folder=str(settings.datasets), remote_url=settings.dataset_remote)
+    with datasets.lock():
+        layout = Layout(datasets.root)
+        new = take_corrections(corrections, path, layout, ObjectStore(url=settings.objects_url))
+        version = datasets.add(TRACKED, f"Take {len(new)} corrections")
+        kept = kept_corrections(layout)
+        authors = sorted({correction.author for correction in kept})
+        metadata = {"corrections": len(kept), "new": len(new), "authors": dg.MetadataValue.json(authors)}
+        event = told_source(CORRECTIONS_NAME, layout.corrections_hash(), version, metadata)
+    with dg.DagsterInstance.get() as instance:
+        instance.report_runless_asset_event(event)
+    said = f"taken: {len(new)} new of {len(corrections)} corrections"
+    return [said, f"revision: {version.revision}"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
