@@ -6,6 +6,7 @@ Belongs here: pictures, truth, videos. Does not belong here: plans (`test_simula
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -319,3 +320,17 @@ def test_the_number_of_processes_changes_no_byte(tmp_path: Path):
     for processes in (1, 2):
         write_video(plan, tmp_path / f"{processes}.mp4", fps=0.5, width=640, height=480, processes=processes)
     assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1"])
+def test_what_lay_in_memory_changes_no_byte(tmp_path: Path, codec: str):
+    """The allocator fills what it gives out, with ones here and others there; encoders have read it before."""
+    code = (
+        "import sys; from simulator.operation import plan_operation; from simulator.video import write_video;"
+        "write_video(plan_operation(3, 20.0), sys.argv[1], fps=4.0, width=160, height=120, codec=sys.argv[2])"
+    )
+    paths = [tmp_path / f"{byte}.mp4" for byte in (85, 170)]
+    for path in paths:
+        environment = os.environ | {"MALLOC_PERTURB_": path.stem}
+        subprocess.run([sys.executable, "-c", code, str(path), codec], cwd=REPOSITORY, env=environment, check=True)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
