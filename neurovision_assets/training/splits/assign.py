@@ -90,11 +90,12 @@ def divide(operations: Sequence[Operated], params: SplitsParams) -> Division:
     groups = groups_of(ordered, params.group_by)
     if len(groups) < len(params.ratios):
         largest = max(map(len, groups), default=0)
+        weaker = ", or group by patient alone: splits.group_by: patient" if params.group_by == "surgeon" else ""
         raise PermanentFailure(
             f"{len(ordered)} operations make {len(groups)} groups that must not be divided (one has {largest}), "
             f"and there are {len(params.ratios)} splits.",
             subject="splits",
-            remedy="Import more operations, or group by patient alone: splits.group_by: patient.",
+            remedy=f"Import operations of more patients{weaker}.",
         )
     kinds = sorted({one.operation_type for one in ordered})
     table = np.array([[sum(ordered[i].operation_type == kind for i in group) for kind in kinds] for group in groups])
