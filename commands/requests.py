@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from neurovision_assets.reprocessing.requests import counts_of, items_of, load_request, newest_requests
+from neurovision_assets.reprocessing.outcomes import counts_of
+from neurovision_assets.reprocessing.requests import items_of, load_request, newest_requests
 from resources.database.engine import Database
 from resources.errors import NeuroVisionError
 from resources.settings import load_settings

@@ -10,7 +10,8 @@ import pytest
 from commands import index, plans, reprocess, requests
 from commands.platform import prepare_dagster_home
 from neurovision_assets.partitions import video_ids
-from neurovision_assets.reprocessing.requests import State, load_request, set_item
+from neurovision_assets.reprocessing.outcomes import end_where_all_ended, set_item
+from neurovision_assets.reprocessing.requests import State, load_request
 from neurovision_assets.uploads.record import UploadPart, UploadRecord, save_record
 from resources.database.engine import Database
 from resources.object_store import ObjectStore
@@ -90,8 +91,6 @@ def test_who_waits_sees_the_outcome(
     state: State,
     code: int,
 ) -> None:
-    from neurovision_assets.reprocessing.requests import end_where_all_ended
-
     monkeypatch.setattr(reprocess, "POLL_S", 0.0)
     assert reprocess.main([VIDEO_ID, "--reason", "why"]) == 0
     request_id = printed_id(capsys.readouterr().out, "request")

@@ -17,19 +17,15 @@ from neurovision_assets.artifacts import ArtifactReader
 from neurovision_assets.profiles import ProfileCatalog
 from neurovision_assets.reprocessing import plans
 from neurovision_assets.reprocessing.decide import Launch, NoRun, persons_request, planned
-from neurovision_assets.reprocessing.present import standards_now
-from neurovision_assets.reprocessing.requests import (
-    Item,
-    Request,
-    State,
+from neurovision_assets.reprocessing.outcomes import (
     counts_of,
     end_where_all_ended,
-    items_of,
     mark_launched,
-    open_requests,
     refuse_waiting,
     set_item,
 )
+from neurovision_assets.reprocessing.present import standards_now
+from neurovision_assets.reprocessing.requests import Item, Request, State, items_of, open_requests
 from neurovision_assets.stage.failures import failure_of_run
 from neurovision_assets.stage.judgement import Stored, judge
 from neurovision_assets.stage.pipeline import Pipeline

@@ -29,7 +29,7 @@ class Database(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The application database; it is opened, and created where it is missing, at the first use.
 
     Args:
-        url: as SQLAlchemy spells it, ``sqlite:////home/data/application.db``.
+        url: as SQLAlchemy spells it, ``sqlite:////data/application.db``.
     """
 
     url: str
