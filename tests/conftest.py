@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.watchdog"]
+
 settings.register_profile("house", deadline=None)  # a deadline is a timed test: it fails on a busy machine
 settings.load_profile("house")
 
