@@ -11,12 +11,13 @@ else's. Does not belong here: a single stage's result (``runner``). The rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from functools import partial
 
 import dagster as dg
 
 from neurovision_assets.artifacts import ArtifactRecord
-from neurovision_assets.stage import events
+from neurovision_assets.stage import aside, events
 from neurovision_assets.stage.failures import FailureRecord
 from neurovision_assets.stage.recipe import Stage
 from neurovision_assets.stage.runner import Ended, Event, StageRun
@@ -26,6 +27,8 @@ from neurovision_assets.stage.turns import ProgressInTurns
 RUN_TIME_S = 7200.0
 """A run has two hours (NV-117), and more where its videos are long."""
 RUN_TIME_TAG = "dagster/max_runtime"
+CANCEL_WAIT_S = 30.0
+"""A stage of a cancelled run ends at its next picture or network call; one that does not come to it is left behind."""
 
 
 class StepRun:
@@ -72,17 +75,34 @@ class StepRun:
         sharing = Sharing(stage.spec.name for stage in self._stages if not set(stage.spec.inputs) & set(names))
         board = ProgressInTurns(self._board, names)
         futures: dict[str, Future[Ended]] = {}
-        with ThreadPoolExecutor(len(self._stages), thread_name_prefix="stage") as pool:
-            try:
-                for stage in self._stages:
-                    upstream = [futures[name] for name in _reads(stage) if name in futures]
-                    run = StageRun(self._context, stage, board, sharing)
-                    futures[stage.spec.name] = pool.submit(_side_by_side, run, video_id, upstream, sharing, board)
-                for future in futures.values():
-                    yield future.result()
-            except BaseException:
-                sharing.stop()  # the run was cancelled: the pool waits for its threads
-                raise
+        try:
+            for stage in self._stages:
+                upstream = [futures[name] for name in _reads(stage) if name in futures]
+                run = StageRun(self._context, stage, board, sharing)
+                work = partial(_side_by_side, run, video_id, upstream, sharing, board)
+                futures[stage.spec.name] = aside.begin(f"stage-{stage.spec.name}", work)
+            for name, future in futures.items():
+                yield self._ended(name, video_id, future)
+        except BaseException:
+            sharing.stop()
+            wait(futures.values(), CANCEL_WAIT_S)
+            raise
+
+    def _ended(self, name: str, video_id: str, future: Future[Ended]) -> Ended:
+        """How the stage ended.
+
+        Raises:
+            dg.Failure: it did not end in the time that the whole run has.
+        """
+        run = self._context.instance.get_run_by_id(self._context.run.run_id)
+        limit_s = float(run.tags.get(RUN_TIME_TAG, RUN_TIME_S)) if run else RUN_TIME_S
+        if wait([future], limit_s).not_done:
+            raise dg.Failure(
+                description=f"{video_id}: The stage '{name}' did not end within {limit_s:.0f} s. "
+                "Start it again; if it hangs again, report it with the run's log.",
+                allow_retries=False,
+            )
+        return future.result()
 
     def _is_last_step(self) -> bool:
         """Whether no step behind this one in this run could still tell of a failure."""
