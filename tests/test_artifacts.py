@@ -27,7 +27,8 @@ from resources.errors import PermanentFailure, TransientFailure
 from resources.object_store import ObjectStore
 from tests.artifact_writing import ASSET, NUMBERS, VIDEO_ID, provenance, publish, rows
 
-PROCESSES = multiprocessing.get_context("fork")
+PROCESSES = multiprocessing.get_context("spawn")  # a fork of a process with threads may never go on
+PATIENCE_S = 60.0
 PARTS = ["json", "parquet", "preview.png"]
 MIB = 1 << 20
 
@@ -153,9 +154,9 @@ def _publish_and_die(url: str) -> None:
 
 
 def killed_while_publishing(store: ObjectStore) -> None:
-    writer = PROCESSES.Process(target=_publish_and_die, args=(store.url,))
+    writer = PROCESSES.Process(target=_publish_and_die, args=(store.url,), daemon=True)
     writer.start()
-    writer.join()
+    writer.join(PATIENCE_S)
     assert writer.exitcode == -signal.SIGKILL
 
 

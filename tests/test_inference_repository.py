@@ -13,7 +13,8 @@ from resources.inference.client import SEED_REPOSITORY
 from resources.inference.repository import ModelRepository
 from tests.tiny_models import echo, install
 
-PROCESSES = multiprocessing.get_context("fork")
+PROCESSES = multiprocessing.get_context("spawn")  # a fork of a process with threads may never go on
+PATIENCE_S = 60.0
 BUNDLED = ["anatomy_segmenter", "feature_extractor", "instrument_detector", "phase_segmenter"]
 GRAPH = echo("batch", 3, 4, 4)
 
@@ -174,11 +175,12 @@ def _seed(root: Path, seed: Path, installed: "multiprocessing.SimpleQueue[list[s
 def test_processes_that_seed_at_once_share_the_work(tmp_path: Path):
     seed = seed_of(tmp_path / "seed", *(f"model_{number:02}" for number in range(30)))
     installed = PROCESSES.SimpleQueue()
-    seeders = [PROCESSES.Process(target=_seed, args=(tmp_path / "runtime", seed, installed)) for _ in range(4)]
+    arguments = (tmp_path / "runtime", seed, installed)
+    seeders = [PROCESSES.Process(target=_seed, args=arguments, daemon=True) for _ in range(4)]
     for seeder in seeders:
         seeder.start()
     for seeder in seeders:
-        seeder.join()
+        seeder.join(PATIENCE_S)
     assert [seeder.exitcode for seeder in seeders] == [0, 0, 0, 0]
     assert sorted(name for _ in seeders for name in installed.get()) == sorted(path.name for path in seed.iterdir())
 

@@ -18,10 +18,10 @@ from resources.errors import ConfigurationError, NeuroVisionError, PermanentFail
 from resources.object_store import TEMPORARY_PREFIX, ObjectStore
 
 MIB = 1 << 20
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 MANY = 10
 """So many different contents must be seen before a reader that never saw half of one says anything."""
-PROCESSES = multiprocessing.get_context("fork")
+PROCESSES = multiprocessing.get_context("spawn")  # a fork of a process with threads may never go on
 
 
 @pytest.fixture
@@ -71,23 +71,23 @@ def test_an_exception_inside_a_write_leaves_neither_object_nor_temporary(store: 
     assert leftovers(store) == []
 
 
-def _write_and_die(store: ObjectStore) -> None:
-    with store.writing("a/x.bin") as temporary:
+def _write_and_die(url: str) -> None:
+    with ObjectStore(url=url).writing("a/x.bin") as temporary:
         temporary.write_bytes(b"half")
         signal.raise_signal(signal.SIGKILL)
 
 
 def test_a_killed_writer_leaves_no_object_and_nothing_in_listings(store: ObjectStore):
-    writer = PROCESSES.Process(target=_write_and_die, args=(store,))
+    writer = PROCESSES.Process(target=_write_and_die, args=(store.url,), daemon=True)
     writer.start()
-    writer.join()
+    writer.join(PATIENCE_S)
     assert writer.exitcode == -signal.SIGKILL
     assert store.stat("a/x.bin") is None
     assert store.list_folder("a") == []
 
 
-def _write_for_ever(store: ObjectStore) -> None:
-    number = 0
+def _write_for_ever(url: str) -> None:
+    store, number = ObjectStore(url=url), 0
     while True:
         number = (number + 1) % 256
         store.write_bytes("a/x.bin", bytes([number]) * MIB)
@@ -95,7 +95,7 @@ def _write_for_ever(store: ObjectStore) -> None:
 
 def test_a_reader_never_sees_half_an_object(store: ObjectStore):
     store.write_bytes("a/x.bin", bytes(MIB))
-    writer = PROCESSES.Process(target=_write_for_ever, args=(store,), daemon=True)
+    writer = PROCESSES.Process(target=_write_for_ever, args=(store.url,), daemon=True)
     writer.start()
     seen: set[int] = set()
     until = time.monotonic() + PATIENCE_S
@@ -107,7 +107,7 @@ def test_a_reader_never_sees_half_an_object(store: ObjectStore):
             seen.add(data[0])
     finally:
         writer.kill()
-        writer.join()
+        writer.join(PATIENCE_S)
     assert len(seen) >= MANY, "the writer was not at work"
 
 
@@ -203,31 +203,31 @@ def test_a_write_over_the_allowed_size_is_said_as_lack_of_space(store: ObjectSto
     assert leftovers(store) == []
 
 
-def _hold(store: ObjectStore, held: Event) -> None:
-    with store.lock("surgery/phases"):
+def _hold(url: str, held: Event) -> None:
+    with ObjectStore(url=url).lock("surgery/phases"):
         held.set()
-        time.sleep(60)
+        time.sleep(600)
 
 
-def _take(store: ObjectStore, taken: Event) -> None:
-    with store.lock("surgery/phases"):
+def _take(url: str, begun: Event, taken: Event) -> None:
+    begun.set()
+    with ObjectStore(url=url).lock("surgery/phases"):
         taken.set()
 
 
 def test_a_lock_is_respected_and_ends_with_the_process_that_held_it(store: ObjectStore):
-    held, taken = PROCESSES.Event(), PROCESSES.Event()
-    holder = PROCESSES.Process(target=_hold, args=(store, held), daemon=True)
+    held, begun, taken = PROCESSES.Event(), PROCESSES.Event(), PROCESSES.Event()
+    holder = PROCESSES.Process(target=_hold, args=(store.url, held), daemon=True)
     holder.start()
-    assert held.wait(10)
+    assert held.wait(PATIENCE_S)
     with store.lock("surgery/frames"):
         pass
-    waiter = PROCESSES.Process(target=_take, args=(store, taken), daemon=True)
+    waiter = PROCESSES.Process(target=_take, args=(store.url, begun, taken), daemon=True)
     waiter.start()
+    assert begun.wait(PATIENCE_S)
     assert not taken.wait(0.5), "two processes hold the same lock"
     holder.kill()
-    holder.join()
-    assert taken.wait(10)
-    waiter.join()
+    assert taken.wait(PATIENCE_S)
 
 
 def test_a_lock_that_cannot_be_made_is_a_named_failure(store: ObjectStore):
