@@ -170,8 +170,7 @@ class History:
                 "inputs": inputs,
             }
         )
-        finished = made.started + dt.timedelta(seconds=made.seconds)
-        return IndexedResult(question.spec.asset, Stored(made.content, basis), made.started, finished)
+        return IndexedResult(question.spec.asset, Stored(made.content, basis), made.started, made.seconds)
 
 
 def _digest(*ingredients: object) -> str:

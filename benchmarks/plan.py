@@ -61,8 +61,8 @@ def row_of(video_id: str, result: IndexedResult, profile: str) -> dict[str, Any]
         "dagster_run_id": "0" * 36,
         "device": "cpu",
         "started": result.started,
-        "finished": result.finished,
-        "duration_ms": round((result.finished - result.started).total_seconds() * 1000),
+        "finished": result.started + dt.timedelta(seconds=result.duration_s),
+        "duration_ms": round(result.duration_s * 1000),
         "indexed_at": dt.datetime.now(dt.UTC),
     }
 

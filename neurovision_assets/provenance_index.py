@@ -8,12 +8,14 @@ plan name a pair that turns out to be up to date, and ``make index`` mends it.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, select
+from sqlalchemy import Connection, Row, Text, and_, bindparam, cast, delete, select
 
 from neurovision_assets.artifacts import RECORD_ENDING, ArtifactReader, ArtifactRecord
 from neurovision_assets.provenance import Provenance
@@ -34,13 +36,13 @@ class IndexedResult:
         asset: asset key, ``surgery/phases``.
         stored: data version and basis.
         started: when its computation began, UTC.
-        finished: and ended.
+        duration_s: how long it took.
     """
 
     asset: str
     stored: Stored
     started: dt.datetime
-    finished: dt.datetime
+    duration_s: float
 
 
 def index_result(database: Database, record: ArtifactRecord) -> None:
@@ -66,9 +68,13 @@ def row_of(record: ArtifactRecord) -> dict[str, Any]:
 
 def results_by_video(connection: Connection) -> Iterator[tuple[str, list[IndexedResult]]]:
     """Every row, video by video in the order of their keys, in little memory."""
-    columns = [column for column in PROVENANCE_INDEX.c if column.name not in _NOT_ASKED]
-    query = select(*columns).order_by(PROVENANCE_INDEX.c.video_id).execution_options(yield_per=ROWS_AT_ONCE)
-    for video_id, rows in groupby(connection.execute(query).mappings(), lambda row: str(row["video_id"])):
+    asked = [PROVENANCE_INDEX.c[name] for name in _ASKED]
+    query = (
+        select(*asked, cast(PROVENANCE_INDEX.c.models, Text).label("models"))
+        .order_by(PROVENANCE_INDEX.c.video_id)
+        .execution_options(yield_per=ROWS_AT_ONCE)
+    )
+    for video_id, rows in groupby(connection.execute(query), lambda row: str(row[0])):
         yield video_id, [_result_of(row) for row in rows]
 
 
@@ -112,19 +118,38 @@ def records_of(store: ObjectStore, asset: str) -> Iterator[ArtifactRecord]:
                 yield record
 
 
-_NOT_ASKED = {"config_hash", "profile", "dataprocessor_version", "run_id", "dagster_run_id", "device", "indexed_at"}
+_ASKED = (
+    "video_id",
+    "asset",
+    "data_version",
+    "code_version",
+    "schema_version",
+    "sampling_policy_version",
+    "stage_config_hash",
+    "inputs",
+    "started",
+    "duration_ms",
+)
 
 
-def _result_of(row: RowMapping) -> IndexedResult:
+def _result_of(row: Row[Any]) -> IndexedResult:
+    """A row of :data:`_ASKED` and the models' text."""
+    _, asset, data_version, code, schema, policy, config, inputs, started, duration_ms, models = row
     basis = Basis(
-        code_version=row["code_version"],
-        schema_version=row["schema_version"],
-        sampling_policy_version=row["sampling_policy_version"],
-        stage_config_hash=row["stage_config_hash"],
-        inputs=row["inputs"],
-        models={model["name"]: model["digest"] for model in row["models"]},
+        code_version=code,
+        schema_version=schema,
+        sampling_policy_version=policy,
+        stage_config_hash=config,
+        inputs=inputs,
+        models=_digests(models),
     )
-    return IndexedResult(row["asset"], Stored(row["data_version"], basis), row["started"], row["finished"])
+    return IndexedResult(asset, Stored(data_version, basis), started, duration_ms / 1000)
+
+
+@lru_cache(maxsize=1024)
+def _digests(models: str) -> dict[str, str]:
+    """Digests by name from a row's text; of thousands of rows most have the same."""
+    return {model["name"]: model["digest"] for model in json.loads(models)}
 
 
 def _replace(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ running anything. Dagster reports a partitioned asset as fresh while its partiti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -64,16 +65,22 @@ def staleness(record: ArtifactRecord | None, now: Basis) -> Staleness:
     """How a stored result compares with what would be computed now; the most upstream reason is told first."""
     if record is None:
         return Staleness.MISSING
-    return next(iter(differences(basis_of(record.provenance), now)), Staleness.UP_TO_DATE)
+    return next(iter(differences(basis_of(record.provenance), now, now.inputs)), Staleness.UP_TO_DATE)
 
 
-def differences(then: Basis, now: Basis) -> tuple[Staleness, ...]:
-    """Every reason why a result no longer answers, the most upstream first."""
+def differences(then: Basis, now: Basis, inputs: Mapping[str, str]) -> tuple[Staleness, ...]:
+    """Every reason why a result no longer answers, the most upstream first.
+
+    Args:
+        then: what it stood on.
+        now: what it would stand on; its inputs are not looked at.
+        inputs: what they would be, data version by asset key.
+    """
     reasons = (
         (Staleness.CODE, _code(then) == _code(now)),
         (Staleness.CONFIG, then.stage_config_hash == now.stage_config_hash),
         (Staleness.MODEL, then.models == now.models),
-        (Staleness.INPUT, then.inputs == now.inputs),
+        (Staleness.INPUT, then.inputs == inputs),
     )
     return tuple(reason for reason, equal in reasons if not equal)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 
 from pydantic import BaseModel, ConfigDict
 
 from neurovision_assets.provenance_index import IndexedResult
 from neurovision_assets.reprocessing.present import Present
-from neurovision_assets.stage.judgement import Verdict, judge
+from neurovision_assets.stage.judgement import Root, Verdict, judge
 
 IN_FLIGHT = "being processed now"
 
@@ -89,7 +90,7 @@ def draw_up(
         in_flight: videos that a run works on or waits for; what is stale there is about to be computed anyway.
     """
     items: list[PlanItem] = []
-    roots: Counter[str] = Counter()
+    roots: Counter[Root] = Counter()
     clock = _Clock()
     waiting = set(present.uploads)
     profiles = set()
@@ -109,7 +110,7 @@ def draw_up(
         elif stale:
             profiles.add(profile)
             items += [_item(video_id, asset, verdict) for asset, verdict in stale.items()]
-            roots.update(f"{root.cause}: {root.subject}" for verdict in stale.values() for root in verdict.roots)
+            roots.update(root for verdict in stale.values() for root in verdict.roots)
             clock.add(stale, found)
     left_out = {**present.unjudged, **({IN_FLIGHT: busy} if busy else {})}
     return Draft(tuple(items), present.standards(profiles), _summary(items, roots, clock, left_out))
@@ -128,17 +129,22 @@ def _all_videos(
 
 
 def _item(video_id: str, asset: str, verdict: Verdict) -> PlanItem:
-    because = "; ".join(f"{root.cause}: {root.subject}" for root in sorted(verdict.roots))
-    return PlanItem(video_id, asset, verdict.state.value, because)
+    return PlanItem(video_id, asset, verdict.state.value, _because(verdict.roots))
 
 
-def _summary(items: Sequence[PlanItem], roots: Counter[str], clock: _Clock, left_out: dict[str, int]) -> Summary:
+@lru_cache(maxsize=4096)
+def _because(roots: frozenset[Root]) -> str:
+    """In words; of thousands of pairs most have the same roots."""
+    return "; ".join(root.told for root in sorted(roots))
+
+
+def _summary(items: Sequence[PlanItem], roots: Counter[Root], clock: _Clock, left_out: dict[str, int]) -> Summary:
     computing_s, unmeasured = clock.told()
     return Summary(
         videos=len({item.video_id for item in items}),
         pairs=len(items),
         by_cause=dict(Counter(item.cause for item in items)),
-        by_root=dict(roots.most_common()),
+        by_root={root.told: count for root, count in roots.most_common()},
         by_asset=dict(Counter(item.asset for item in items)),
         computing_s=round(computing_s, 1),
         unmeasured=unmeasured,
@@ -160,15 +166,14 @@ class _Clock:
 
     def learn(self, results: Iterable[IndexedResult]) -> None:
         for result in results:
-            self._durations[result.asset].append((result.finished - result.started).total_seconds())
+            self._durations[result.asset].append(result.duration_s)
 
     def add(self, assets: Collection[str], results: Iterable[IndexedResult]) -> None:
-        measured = {result.asset: (result.started, result.finished) for result in results if result.asset in assets}
-        until = None
-        for start, end in sorted(measured.values()):
-            begin = start if until is None else max(start, until)
-            self._covered_s += max(0.0, (end - begin).total_seconds())
-            until = end if until is None else max(until, end)
+        measured = {result.asset: result for result in results if result.asset in assets}
+        until_s = float("-inf")
+        for start_s, length_s in sorted((r.started.timestamp(), r.duration_s) for r in measured.values()):
+            self._covered_s += max(0.0, start_s + length_s - max(start_s, until_s))
+            until_s = max(until_s, start_s + length_s)
         self._never_run.update(asset for asset in assets if asset not in measured)
 
     def told(self) -> tuple[float, dict[str, int]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from neurovision_assets.provenance import config_hash
 from neurovision_assets.stage.spec import UPLOADS_ASSET, StageSpec
@@ -37,17 +38,26 @@ class StageQuestion:
     models: tuple[ModelIdentity, ...]
     without_inputs: Basis
 
+    @cached_property
+    def keys(self) -> Mapping[str, str]:
+        """Asset key of each stage that it reads, by name."""
+        return {name: self.spec.upstream(name) for name in self.reads}
+
     def basis(self, versions: Mapping[str, str], upload_version: str) -> Basis:
-        """The whole basis.
+        """The whole basis; the arguments are those of :meth:`inputs`."""
+        return self.without_inputs.model_copy(update={"inputs": self.inputs(versions, upload_version)})
+
+    def inputs(self, versions: Mapping[str, str], upload_version: str) -> dict[str, str]:
+        """What it would read, data version by asset key.
 
         Args:
             versions: data version of each input that exists, by stage name.
             upload_version: data version of the upload.
         """
-        inputs = {self.spec.upstream(name): version for name, version in versions.items()}
+        inputs = {self.keys[name]: version for name, version in versions.items()}
         if self.reads_upload:
             inputs[self.spec.upstream(UPLOADS_ASSET)] = upload_version
-        return self.without_inputs.model_copy(update={"inputs": inputs})
+        return inputs
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,11 @@ class Root:
 
     cause: Staleness
     subject: str
+
+    @property
+    def told(self) -> str:
+        """For people."""
+        return f"{self.cause}: {self.subject}"
 
 
 @dataclass(frozen=True)
@@ -111,7 +126,7 @@ def judge(questions: Sequence[StageQuestion], upload_version: str, stored: Mappi
     verdicts: dict[str, Verdict] = {}
     for question in questions:
         versions = {name: stored[name].data_version for name in question.reads if name in stored}
-        own = _own_roots(question, stored.get(question.spec.name), question.basis(versions, upload_version))
+        own = _own_roots(question, stored.get(question.spec.name), question.inputs(versions, upload_version))
         through = [verdicts[name].roots for name in question.reads if not verdicts[name].is_up_to_date]
         roots = frozenset(own).union(*through)
         if own:
@@ -126,21 +141,21 @@ def fingerprint_of(questions: Sequence[StageQuestion]) -> str:
     return config_hash([[q.spec.asset, q.reads, q.without_inputs.model_dump()] for q in questions])
 
 
-def _own_roots(question: StageQuestion, stored: Stored | None, now: Basis) -> list[Root]:
+def _own_roots(question: StageQuestion, stored: Stored | None, inputs: Mapping[str, str]) -> list[Root]:
     """Reasons that lie in the stage itself, the most upstream first."""
     if stored is None:
         return [Root(Staleness.MISSING, question.spec.asset)]
     return [
         Root(cause, subject)
-        for cause in differences(stored.basis, now)
-        for subject in _subjects(cause, question, stored.basis, now)
+        for cause in differences(stored.basis, question.without_inputs, inputs)
+        for subject in _subjects(cause, question, stored.basis, inputs)
     ]
 
 
-def _subjects(cause: Staleness, question: StageQuestion, then: Basis, now: Basis) -> list[str]:
+def _subjects(cause: Staleness, question: StageQuestion, then: Basis, inputs: Mapping[str, str]) -> list[str]:
     if cause is Staleness.MODEL:
         return [m.label for m in question.models if then.models.get(m.name) != m.digest] or [question.spec.asset]
     if cause is Staleness.INPUT:
-        names = then.inputs.keys() | now.inputs.keys()
-        return sorted(name for name in names if then.inputs.get(name) != now.inputs.get(name))
+        names = then.inputs.keys() | inputs.keys()
+        return sorted(name for name in names if then.inputs.get(name) != inputs.get(name))
     return [question.spec.asset]
