@@ -1,40 +1,26 @@
-"""The data sets' repository: git for what is small, DVC for the rest, both by their command lines.
+"""The data sets' repository: git for what is small, DVC for the rest.
 
-Belongs here: making the repository, recording, versions, fetching one, the remote. Does not belong here: what lies in
-it (``neurovision_assets/training/dataset``). DVC is a program that is run, not a library: some of what it needs is
-copyleft (NOTICE). The repository is the data home's, never the code's.
+Belongs here: making the repository, recording, versions, fetching one. Does not belong here: what lies in it
+(``neurovision_assets/training/dataset``), running the programs (``dvc``). The repository is the data home's, never the
+code's.
 """
 
-import os
-import subprocess
-import sys
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlparse
 
 import dagster as dg
+import yaml
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
-from resources.errors import ConfigurationError, PermanentFailure, TransientFailure
+from resources.dvc import AUTHOR, CLONE_CONFIG, REMOTE, REPOSITORY_CONFIG, CommandLine
+from resources.errors import PermanentFailure
 
-REMOTE: Final = "storage"
-AUTHOR: Final = ("-c", "user.name=NeuroVision", "-c", "user.email=neurovision@localhost", "-c", "commit.gpgsign=false")
 FIRST_VERSION: Final = (1, 0)
-SHOWN_LINES: Final = 6
-DVC_CONFIG: Final = """[core]
-    analytics = false
-    check_update = false
-    autostage = true
-    site_cache_dir = {root}/.dvc/tmp/site
-    remote = {remote}
-[cache]
-    type = reflink,hardlink,copy
-['remote "{remote}"']
-    url = {url}
-"""
 
 
 class DatasetVersion(BaseModel):
@@ -68,6 +54,10 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The repository's folder."""
         return Path(self.folder)
 
+    @property
+    def _is_made(self) -> bool:
+        return (self.root / ".git").exists() and (self.root / ".dvc" / "config").is_file()
+
     def ensure(self) -> None:
         """Make the repository where there is none, and let its remote be the one of the settings.
 
@@ -76,10 +66,10 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         self.root.mkdir(parents=True, exist_ok=True)
         if not (self.root / ".git").exists():
-            self._git("init", "--quiet", "--initial-branch=main")
+            self._line.git("init", "--quiet", "--initial-branch=main")
         if not (self.root / ".dvc").is_dir():
-            self._dvc("init", "--quiet")
-        config = DVC_CONFIG.format(root=self.root, remote=REMOTE, url=self.remote_url)
+            self._line.dvc("init", "--quiet")
+        config = REPOSITORY_CONFIG.format(root=self.root, remote=REMOTE, url=self.remote_url)
         path = self.root / ".dvc" / "config"
         if path.read_text(encoding="utf-8") != config:
             path.write_text(config, encoding="utf-8")
@@ -101,7 +91,7 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
             message: what changed, for the history.
         """
         if present := [path for path in paths if (self.root / path).exists()]:
-            self._dvc("add", "--quiet", *present)
+            self._line.dvc("add", "--quiet", *present)
         return self._commit_all(message)
 
     def record(self, stages: Sequence[str], message: str) -> DatasetVersion:
@@ -111,7 +101,7 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
             stages: names in ``dvc.yaml``.
             message: what changed, for the history.
         """
-        self._dvc("commit", "--quiet", "--force", *stages)
+        self._line.dvc("commit", "--quiet", "--force", *stages)
         return self._commit_all(message)
 
     def publish(self) -> DatasetVersion:
@@ -123,8 +113,8 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
         head = self.head()
         if head.tag is None:
             head = DatasetVersion(revision=head.revision, tag=self._next_tag())
-            self._git("tag", str(head.tag))
-        self._dvc("push", "--quiet")
+            self._line.git("tag", str(head.tag))
+        self._line.dvc("push", "--quiet")
         return head
 
     def head(self) -> DatasetVersion:
@@ -133,23 +123,28 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             PermanentFailure: nothing was recorded yet.
         """
-        if self._run(["git", "rev-parse", "--verify", "--quiet", "HEAD"], check=False).returncode:
+        if not self._is_made:
             raise PermanentFailure(
                 "There are no data sets yet.", subject=self.folder, remedy="Import one: make import DATASET=…"
             )
-        tags = self._git("tag", "--points-at", "HEAD", "--list", "v*").split()
-        return DatasetVersion(revision=self._git("rev-parse", "HEAD").strip(), tag=max(tags, key=_number, default=None))
+        tags = self._line.git("tag", "--points-at", "HEAD", "--list", "v*").split()
+        return DatasetVersion(
+            revision=self._line.git("rev-parse", "HEAD").strip(), tag=max(tags, key=_number, default=None)
+        )
 
     def versions(self) -> list[DatasetVersion]:
         """All tagged versions, oldest first; none without a repository."""
-        if not (self.root / ".git").exists():
+        if not self._is_made:
             return []
-        lines = self._git("for-each-ref", "--format=%(refname:short) %(objectname)", "refs/tags/v*").splitlines()
+        lines = self._line.git("for-each-ref", "--format=%(refname:short) %(objectname)", "refs/tags/v*").splitlines()
         found = [DatasetVersion(tag=tag, revision=revision) for tag, revision in (line.split() for line in lines)]
         return sorted(found, key=lambda version: _number(version.tag or ""))
 
     def fetch(self, revision: str, path: str, into: Path) -> Path:
-        """One version of a file or folder, from the cache or the remote (there is no ``dvc pull --rev``; NV-061).
+        """One version of a folder, from the cache or the remote (there is no ``dvc pull --rev``; NV-061, T16).
+
+        A clone of that revision is pulled and the folder taken out of it. ``dvc get`` would do that too, but it fails
+        on a folder that holds the output of a stage that never ran.
 
         Args:
             revision: commit or tag.
@@ -158,20 +153,43 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             PermanentFailure: there is no such revision, or the path is not in it.
+            TransientFailure: the remote cannot be reached.
         """
-        known = self._run(["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"], check=False)
-        if known.returncode:
+        commit = self._commit_of(revision)
+        into.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{into.name}-", dir=into.parent) as folder:
+            clone = Path(folder) / "clone"
+            self._line.git("clone", "--quiet", "--shared", "--no-checkout", str(self.root), str(clone))
+            at_clone = CommandLine(clone, self.remote_url)
+            at_clone.git("checkout", "--quiet", "--detach", commit)
+            cache = CLONE_CONFIG.format(root=self.root, remote=REMOTE, url=self.remote_url)
+            (clone / ".dvc" / "config.local").write_text(cache, encoding="utf-8")
+            at_clone.dvc("pull", "--quiet", *_recorded_outputs(clone, path))
+            if not (clone / path).exists():
+                raise PermanentFailure(
+                    "The version does not hold it.", subject=f"{revision}:{path}", remedy="Take another."
+                )
+            shutil.move(clone / path, into)
+        return into
+
+    def _commit_of(self, revision: str) -> str:
+        """The commit of a tag or revision.
+
+        Raises:
+            PermanentFailure: there is none.
+        """
+        words = ("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        known = self._line.try_git(*words) if self._is_made else None
+        if known is None or known.returncode:
             tags = ", ".join(str(version.tag) for version in self.versions())
             raise PermanentFailure(
                 "There is no such version of the data.", subject=revision, remedy=f"Known are {tags or 'none'}."
             )
-        into.parent.mkdir(parents=True, exist_ok=True)
-        self._dvc("get", "--quiet", str(self.root), path, "--rev", known.stdout.strip(), "--out", str(into.absolute()))
-        return into
+        return known.stdout.strip()
 
     def show(self, revision: str, path: str) -> str | None:
         """A small file, as git has it in a revision; None where it is not in it."""
-        shown = self._run(["git", "show", f"{revision}:{path}"], check=False)
+        shown = self._line.try_git("show", f"{revision}:{path}")
         return None if shown.returncode else shown.stdout
 
     def _next_tag(self) -> str:
@@ -181,52 +199,22 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _commit_all(self, message: str) -> DatasetVersion:
         """Commit what changed; DVC has written .gitignore, so that git sees small files only."""
-        self._git("add", "--all")
-        if self._run(["git", "diff", "--cached", "--quiet"], check=False).returncode:
-            self._git(*AUTHOR, "commit", "--quiet", "--no-verify", "--message", message)
+        self._line.git("add", "--all")
+        if self._line.try_git("diff", "--cached", "--quiet").returncode:
+            self._line.git(*AUTHOR, "commit", "--quiet", "--no-verify", "--message", message)
         return self.head()
 
-    def _git(self, *words: str) -> str:
-        return self._run(["git", *words]).stdout
+    @property
+    def _line(self) -> CommandLine:
+        return CommandLine(self.root, self.remote_url)
 
-    def _dvc(self, *words: str) -> str:
-        return self._run([sys.executable, "-m", "dvc", *words]).stdout
 
-    def _run(self, command: list[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command in the repository.
-
-        Raises:
-            ConfigurationError: the program is not installed.
-            TransientFailure: it failed; its last words are given.
-        """
-        try:
-            done = subprocess.run(
-                command, cwd=self.root, env=self._environment(), capture_output=True, text=True, check=False
-            )
-        except FileNotFoundError as error:
-            raise ConfigurationError(
-                f"{command[0]} is not installed.", subject=self.folder, remedy=f"Install {command[0]}."
-            ) from error
-        if check and done.returncode:
-            raise self._refused(command, done.stderr or done.stdout)
-        return done
-
-    def _environment(self) -> dict[str, str]:
-        """Ours, without what would point git elsewhere (a hook of another repository sets it)."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        settings = {"DVC_NO_ANALYTICS": "1", "DVC_GLOBAL_CONFIG_DIR": str(self.root / ".dvc" / "tmp")}
-        return {**own, **settings, "GIT_CEILING_DIRECTORIES": str(self.root.parent)}
-
-    def _refused(self, command: list[str], words: str) -> Exception:
-        said = "; ".join(line.strip() for line in words.strip().splitlines()[-SHOWN_LINES:] if line.strip())
-        if "No module named dvc" in words:
-            return ConfigurationError(
-                "DVC is not installed.", subject=self.folder, remedy="Install the set learn: sh scripts/setup.sh learn."
-            )
-        name = " ".join(command[:2] if command[0] == "git" else ["dvc", command[3]])
-        is_remote = urlparse(self.remote_url).scheme not in {"", "file"}
-        remedy = f"Check the remote {self.remote_url} and try again." if is_remote else "Remove the cause."
-        return TransientFailure(f"{name} failed: {said}.", subject=self.folder, remedy=remedy)
+def _recorded_outputs(clone: Path, path: str) -> list[str]:
+    """What DVC has recorded below a path: outputs of stages that ran; the path itself where there are none."""
+    lock = clone / "dvc.lock"
+    stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
+    outs = [out["path"] for stage in stages.values() for out in stage.get("outs", [])]
+    return [out for out in outs if out.startswith(f"{path}/")] or [path]
 
 
 def _number(tag: str) -> tuple[int, int]:

@@ -84,7 +84,8 @@ def _rows(path: Path) -> _Rows:
     try:
         categories, annotations = content["categories"], content["annotations"]
         by_second = {int(second): rows for second, rows in annotations.items()}
-        instruments, phases = dict(categories["instrument"]), dict(categories["phase"])
+        instruments: dict[str, str] = dict(categories["instrument"])
+        phases: dict[str, str] = dict(categories["phase"])
     except (KeyError, TypeError, ValueError) as error:
         raise AnnotationError(
             f"This is no file of labels as CholecT50 has them ({error!r}).",

@@ -142,14 +142,21 @@ def dataset_features(
 
 def _division_metadata(division: Division) -> dict[str, object]:
     rows = [
-        {"split": split, "operation_type": kind, "operations": division.counts[split].get(kind, 0), "wished": wished}
+        dg.TableRecord(
+            {
+                "split": split,
+                "operation_type": kind,
+                "operations": division.counts[split].get(kind, 0),
+                "wished": wished,
+            }
+        )
         for split, kinds in division.wished.items()
         for kind, wished in kinds.items()
     ]
     largest = max(division.groups, key=len)
     return {
         "division": dg.TableMetadataValue(
-            [dg.TableRecord(row) for row in rows],
+            rows,
             dg.TableSchema([dg.TableColumn(name) for name in ("split", "operation_type", "operations", "wished")]),
         ),
         "groups": len(division.groups),
@@ -158,4 +165,10 @@ def _division_metadata(division: Division) -> dict[str, object]:
     }
 
 
-dataset_assets = [*source_assets, dataset_frames, dataset_annotations, dataset_splits, dataset_features]
+dataset_assets: list[dg.AssetSpec | dg.AssetsDefinition] = [
+    *source_assets,
+    dataset_frames,
+    dataset_annotations,
+    dataset_splits,
+    dataset_features,
+]

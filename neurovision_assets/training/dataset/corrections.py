@@ -132,8 +132,9 @@ class Correction(_Word):
     @property
     def last_moment_ms(self) -> int:
         """The latest moment that it speaks of, exclusive."""
-        spans = [word.end_ms for word in (*self.phases, *self.events)]
-        return max([*spans, *(word.timestamp_ms + 1 for word in (*self.instruments, *self.anatomy))], default=0)
+        ends = [span.end_ms for span in self.phases] + [window.end_ms for window in self.events]
+        moments = [seen.timestamp_ms for seen in self.instruments] + [mask.timestamp_ms for mask in self.anatomy]
+        return max([*ends, *(moment + 1 for moment in moments)], default=0)
 
 
 class CorrectionsFile(_Word):

@@ -97,6 +97,7 @@ def _by_operation(rows: Iterable[Row]) -> Rows:
 
 def _in_order(rows: Rows) -> list[Row]:
     def time_of(row: Row) -> tuple[int, str]:
-        return row.get("start_ms", row.get("timestamp_ms", 0)), str(row.get("instrument", row.get("kind", "")))
+        moment_ms: int = row["start_ms"] if "start_ms" in row else row.get("timestamp_ms", 0)
+        return moment_ms, str(row.get("instrument", row.get("kind", "")))
 
     return [row for operation in sorted(rows) for row in sorted(rows[operation], key=time_of)]

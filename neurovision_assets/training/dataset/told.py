@@ -32,7 +32,7 @@ def version_metadata(content_hash: str, version: DatasetVersion) -> dict[str, An
     return {REVISION_METADATA: version.revision, "version": version.tag or "", CONTENT_METADATA: content_hash}
 
 
-def recorded(content_hash: str, version: DatasetVersion, metadata: Mapping[str, Any]) -> Any:
+def recorded(content_hash: str, version: DatasetVersion, metadata: Mapping[str, Any]) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """The outcome of an asset whose files DVC has recorded."""
     return dg.MaterializeResult(
         metadata={**metadata, **version_metadata(content_hash, version)}, data_version=dg.DataVersion(content_hash)
@@ -55,14 +55,14 @@ def dataset_metadata(folder: DatasetFolder) -> dict[str, Any]:
     from neurovision_assets.surgery.previews import thumbnail_strip, timeline_preview
 
     rows = [
-        {"kind": kind, "class": name, "share": share}
+        dg.TableRecord({"kind": kind, "class": name, "share": share})
         for kind, shares in balance_of(folder).items()
         for name, share in shares.items()
     ]
     columns = dg.TableSchema([dg.TableColumn("kind"), dg.TableColumn("class"), dg.TableColumn("share", "float")])
     found: dict[str, Any] = {
         **counts_of(folder),
-        "class_balance": dg.TableMetadataValue([dg.TableRecord(row) for row in rows], columns),
+        "class_balance": dg.TableMetadataValue(rows, columns),
     }
     pictures = preview_of(folder)
     if pictures:

@@ -175,7 +175,7 @@ def _class_shares(now: Balance, before: Balance | None) -> list[Row]:
     if before is None:
         return []
     pairs = sorted({(kind, name) for each in (now, before) for kind, names in each.items() for name in names})
-    shares = [
+    shares: list[Row] = [
         {
             "kind": kind,
             "class_name": name,
