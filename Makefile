@@ -1,14 +1,15 @@
 # The commands of the project; `make` alone lists them. Each sets up what it needs, once, in .venv.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help process import correct dataset reprocess requests plan plans approve refuse index test up down status models simulate bench trace lint format clean
+.PHONY: help process import correct dataset retrain rollback reprocess requests plan plans approve refuse index test up down status models simulate bench trace lint format clean
 
 # A path may hold spaces and dollar signs: it goes through the environment, as it was written.
 override VIDEO := $(value VIDEO)
 override REASON := $(value REASON)
 override PATH_TO := $(value PATH_TO)
 override FILE := $(value FILE)
-export DATASET PATH_TO NAME FILE VERSION
+override SET := $(value SET)
+export DATASET PATH_TO NAME FILE VERSION MODEL DATA PRESET SET
 export REASON STAGES REQUESTER PRIORITY WAIT ONLY PLAN BY SAMPLE ID
 export VIDEO PROFILE PORT N SEED OUT VIDEO_ID FIGURE
 
@@ -81,6 +82,15 @@ correct: ## Take reviewers' corrections into the next version of the data: FILE=
 dataset: ## Merge, validate and divide what was imported: a new version; or fetch one: VERSION=v1.0 OUT=folder
 	@sh scripts/setup.sh base learn
 	@$(PYTHON_BIN) -m commands.dataset $${VERSION:+--fetch "$$VERSION" $${OUT:+--out "$$OUT"}}
+
+retrain: ## Train a model on the newest data; served if better: MODEL=phase_segmenter DATA=v1.0 PRESET=name SEED=0 SET='{"epochs": 3}'
+	@sh scripts/setup.sh base train learn
+	@$(PYTHON_BIN) -m commands.retrain "$$MODEL" $${DATA:+--data "$$DATA"} $${PRESET:+--preset "$$PRESET"} \
+		$${SEED:+--seed "$$SEED"} $${SET:+--set "$$SET"}
+
+rollback: ## Serve the model before this one again: MODEL=phase_segmenter VERSION=number of another
+	@sh scripts/setup.sh base train learn
+	@$(PYTHON_BIN) -m commands.rollback "$$MODEL" $${VERSION:+--version "$$VERSION"}
 
 simulate: ## Make operations with exact truth and an index: N=40 SEED=0 OUT=folder
 	$(BASE)

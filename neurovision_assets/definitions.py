@@ -12,6 +12,7 @@ import dagster as dg
 from jobs.dataset import dataset_job
 from jobs.process_video import process_video_job
 from jobs.reprocess import reprocess_job
+from jobs.retrain import retrain_job, weekly_retraining
 from neurovision_assets.profiles import ProfileCatalog
 from neurovision_assets.registry import registry_assets
 from neurovision_assets.stage.asset import step_asset
@@ -23,16 +24,15 @@ from neurovision_assets.surgery.instruments.asset import instruments
 from neurovision_assets.surgery.phases.asset import phases
 from neurovision_assets.surgery.report.asset import report
 from neurovision_assets.surgery.video.asset import video
-from neurovision_assets.training.dataset.asset import dataset_assets
-from neurovision_assets.training.validation.asset import dataset_checks
+from neurovision_assets.training.assets import training_assets, training_checks, training_resources
 from neurovision_assets.uploads.asset import uploads, uploads_accepted
 from resources.database.engine import Database
-from resources.datasets import DatasetRepository
 from resources.inference.client import InferenceResource
 from resources.object_store import ObjectStore
 from resources.progress import ProgressBoard
 from resources.settings import Settings, load_settings
 from sensors.callbacks import callback_sensors
+from sensors.retraining import retraining_requests
 from sensors.review_requests import review_requests_sensor
 from sensors.served_models import served_models_sensor
 from sensors.uploads import uploads_sensor
@@ -54,18 +54,19 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "progress": ProgressBoard(object_store=store),
         "database": Database(url=settings.application_database),
         "inference": InferenceResource.of(settings),
-        "datasets": DatasetRepository(folder=str(settings.datasets), remote_url=settings.dataset_remote),
         "profiles": ProfileCatalog(user_folder=str(settings.user_profiles), default=settings.default_profile),
+        **training_resources(settings),
     }
 
 
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The whole platform; ``resource_overrides`` replace resources by key."""
     return dg.Definitions(
-        assets=[uploads, *STEPS, *registry_assets, *dataset_assets],
-        asset_checks=[uploads_accepted, *dataset_checks],
-        jobs=[process_video_job, dataset_job, reprocess_job],
-        sensors=[uploads_sensor, review_requests_sensor, served_models_sensor, *callback_sensors],
+        assets=[uploads, *STEPS, *registry_assets, *training_assets],
+        asset_checks=[uploads_accepted, *training_checks],
+        jobs=[process_video_job, dataset_job, reprocess_job, retrain_job],
+        schedules=[weekly_retraining],
+        sensors=[uploads_sensor, review_requests_sensor, retraining_requests, served_models_sensor, *callback_sensors],
         resources={**build_resources(load_settings()), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

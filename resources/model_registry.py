@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 import dagster as dg
 
 from resources.errors import ConfigurationError, PermanentFailure, TransientFailure
+from resources.settings import Settings
 
 STAGING: Final = "staging"
 PRODUCTION: Final = "production"
@@ -63,6 +64,14 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
     tracking_uri: str = "http://mlflow-server:5000"
     experiment_name: str = "default"
     artifacts: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> ModelRegistry:
+        """The one of a deployment: its server, else SQLite and a folder."""
+        if settings.mlflow_url:
+            return cls(tracking_uri=settings.mlflow_url)
+        home = settings.mlflow_home
+        return cls(tracking_uri=f"sqlite:///{home / 'mlflow.db'}", artifacts=str(home / "artifacts"))
 
     def client(self) -> Any:
         """MLflow's client.
@@ -115,6 +124,10 @@ class ModelRegistry(dg.ConfigurableResource):  # type: ignore[type-arg]
             experiment_id = self._experiment(client, experiment or self.experiment_name)
             run = client.create_run(experiment_id, tags=dict(tags or {}), run_name=run_name)
         return TrackedRun(self, client, run.info.run_id)
+
+    def open_run(self, run_id: str) -> TrackedRun:
+        """A run that was started before, to add to it."""
+        return TrackedRun(self, self.client(), run_id)
 
     def abandon_runs(self, experiment: str, tags: Mapping[str, str]) -> list[str]:
         """Close runs that still count as running though nobody works on them: their process was killed.

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
         default="", description="DVC's remote `storage`: s3://bucket/prefix or a folder; empty means the home folder."
     )
     training_preset: str = Field(default="laptop", description="Preset of training/params.yaml.")
+    mlflow_url: str = Field(default="", description="MLflow's server; empty means SQLite in the home folder.")
 
     @field_validator("home")
     @classmethod
@@ -91,6 +92,16 @@ class Settings(BaseSettings):
     def dataset_remote(self) -> str:
         """URL of DVC's remote, a folder of the home when none is set."""
         return self.dataset_remote_url or str(self.home / "dataset-remote")
+
+    @property
+    def mlflow_home(self) -> Path:
+        """Database and artifacts of MLflow where there is no server."""
+        return self.home / "mlflow"
+
+    @cached_property
+    def training(self) -> Path:
+        """Candidates, checkpoints and fetched data of trainings."""
+        return self.home / "training"
 
     @cached_property
     def user_profiles(self) -> Path:

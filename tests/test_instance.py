@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from commands.platform import instance_config, prepare_dagster_home
+from jobs.retrain import TRAINING_TAG
 from resources.run_launcher import LocalRunLauncher
 from resources.settings import Settings
 
@@ -49,7 +50,8 @@ def test_two_runs_at_once_and_never_two_for_one_video(instance: dg.DagsterInstan
     assert queue is not None
     assert queue.max_concurrent_runs == 2
     assert queue.tag_concurrency_limits == [
-        {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+        {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1},
+        {"key": TRAINING_TAG, "limit": 1},
     ]
 
 

@@ -6,6 +6,7 @@ The feature extractor is not among them: it goes along with the phase segmenter,
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -47,6 +48,16 @@ KINDS: Final = {
 }
 trained_models = dg.StaticPartitionsDefinition(list(KINDS))
 """The training assets' partitions: the same steps for each model, and one training of a model at a time."""
+
+
+def model_checks(asset: dg.AssetKey, **descriptions: str) -> list[dg.AssetCheckSpec]:
+    """Checks of a training asset, one result a model; partitioned checks are a preview of Dagster's (tests hold it)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return [
+            dg.AssetCheckSpec(name, asset=asset, partitions_def=trained_models, description=text)
+            for name, text in descriptions.items()
+        ]
 
 
 def kind_of(name: str) -> ModelKind:

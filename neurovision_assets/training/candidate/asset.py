@@ -1,0 +1,135 @@
+"""The asset ``training/candidate``: a model trained on a version of the data.
+
+Belongs here: the recipe of the step. Does not belong here: the training itself (``train``). What only a training needs
+is imported when one runs: every run of the platform loads this module.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from filelock import FileLock, Timeout
+from pydantic import Field
+
+from neurovision_assets.provenance import canonical_json
+from neurovision_assets.stage.spec import PIPELINE_OWNER
+from neurovision_assets.training.candidate.home import TRAINING_CODE_VERSION, TrainingHome
+from neurovision_assets.training.dataset.told import dataset_key
+from neurovision_assets.training.kinds import KINDS, ModelKind, trained_models
+from neurovision_assets.training.params import load_params
+from resources.datasets import DatasetRepository
+from resources.errors import TransientFailure
+from resources.inference.client import InferenceResource
+from resources.model_registry import ModelRegistry
+
+CANDIDATE = dg.AssetKey(["training", "candidate"])
+POOL = "training"
+GPU_TAGS = {
+    "dagster-k8s/config": {
+        "container_config": {"resources": {"limits": {"nvidia.com/gpu": "1"}}},
+        "pod_spec_config": {"node_selector": {"accelerator": "nvidia-tesla-v100"}},
+    }
+}
+"""One card of the kind that the requirements name (NV-067); other launchers pass by it."""
+
+
+class CandidateConfig(dg.Config):
+    """What one training is asked for.
+
+    Attributes:
+        data_version: tag or revision of the data; empty for the newest.
+        preset: of ``params.yaml``; empty for the deployment's.
+        hyperparameters: come before the preset's (NV-072).
+        seed: decides weights, order and augmentation.
+    """
+
+    data_version: str = ""
+    preset: str = ""
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    seed: int = 0
+
+
+@dg.asset(
+    key=CANDIDATE,
+    partitions_def=trained_models,
+    deps=[dataset_key("splits")],
+    group_name="training",
+    owners=[PIPELINE_OWNER],
+    kinds={"torch", "mlflow"},
+    code_version=TRAINING_CODE_VERSION,
+    pool=POOL,
+    op_tags=GPU_TAGS,
+    description="The best epoch of a training by validation F1, as ONNX; every epoch is in MLflow.",
+)
+def candidate(
+    context: dg.AssetExecutionContext,
+    config: CandidateConfig,
+    datasets: DatasetRepository,
+    training: TrainingHome,
+    inference: InferenceResource,
+    model_registry: ModelRegistry,
+) -> dg.MaterializeResult[None]:
+    """Fetch the data, train, keep the best epoch; a training that was killed goes on where it was."""
+    from neurovision_assets.training.candidate.data import fetch_data
+    from neurovision_assets.training.candidate.pictures import CURVES_FILE
+    from neurovision_assets.training.candidate.train import Order, train_candidate
+    from neurovision_assets.training.promotion.aliases import repair_aliases
+
+    kind = KINDS[context.partition_key]
+    with _alone(training, kind):
+        model_registry.abandon_runs(kind.model_type, {"model": kind.model})
+        repair_aliases(kind, inference.models, model_registry)
+        order = Order(
+            kind=kind,
+            data=fetch_data(datasets, training, config.data_version),
+            settings=settings_of(kind, config.preset or training.preset, config.hyperparameters),
+            seed=config.seed,
+            run_id=context.run.run_id,
+            tags={"model": kind.model, "preset": config.preset or training.preset},
+        )
+        folder, record = train_candidate(order, training, inference.models, model_registry, context.log.info)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(record.weights_hash),
+        metadata={
+            **{f"best_{name}": value for name, value in record.figures.items()},
+            "best_epoch": record.best_epoch,
+            "digest": record.digest,
+            "weights_hash": record.weights_hash,
+            "mlflow_run_id": record.mlflow_run_id,
+            "data_version": record.data_version or record.data_revision,
+            "data_revision": record.data_revision,
+            "operations": len(record.learned_from),
+            "settings": dg.MetadataValue.md(f"```json\n{canonical_json(record.settings)}\n```"),
+            "training_curves": dg.MetadataValue.path(str(folder / CURVES_FILE)),
+        },
+    )
+
+
+def settings_of(kind: ModelKind, preset: str, hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    """A kind's settings: the preset's, and what the run names before them.
+
+    Raises:
+        ConfigurationError: there is no such preset, or it asks for weights that are not there.
+    """
+    params = load_params(preset).training
+    chosen = {**getattr(params, kind.model_type).model_dump(mode="json"), **hyperparameters}
+    if chosen.pop("use_pretrained_sam", False):
+        params.anatomy_segmentation.check_weights(None)
+    return chosen
+
+
+@contextmanager
+def _alone(training: TrainingHome, kind: ModelKind) -> Iterator[None]:
+    """Hold the model's training.
+
+    Raises:
+        TransientFailure: another process trains it.
+    """
+    try:
+        with FileLock(training.lock(kind.model), blocking=False):
+            yield
+    except Timeout as error:
+        raise TransientFailure(
+            "It is trained by another run at this moment.", subject=kind.model, remedy="Wait for that run to end."
+        ) from error

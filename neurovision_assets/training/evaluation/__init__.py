@@ -1,0 +1,1 @@
+"""Candidate and served model on the same held-out videos."""

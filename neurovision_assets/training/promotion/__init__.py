@@ -1,0 +1,1 @@
+"""Promotion and rollback: the runtime repository first, MLflow's aliases after it."""
