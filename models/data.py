@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -112,7 +111,9 @@ def load_operations(work: Path, seeds: Sequence[int]) -> list[Operation]:
     folder.mkdir(parents=True, exist_ok=True)
     missing = [seed for seed in seeds if not _path(folder, seed).is_file()]
     if missing:
-        with ProcessPoolExecutor(len(os.sched_getaffinity(0)), initializer=_one_thread) as pool:
+        from simulator.workers import renderers
+
+        with renderers(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(_render_to, [folder] * len(missing), missing))
     return [_read(_path(folder, seed), seed) for seed in seeds]
 
@@ -206,13 +207,6 @@ def _name(seed: int) -> str:
 
 def _path(folder: Path, seed: int) -> Path:
     return folder / f"{seed}.npz"
-
-
-def _one_thread() -> None:
-    """Keep OpenCV to the process's own core: every core has a process already."""
-    import cv2
-
-    cv2.setNumThreads(1)
 
 
 def _render_to(folder: Path, seed: int) -> None:

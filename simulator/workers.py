@@ -7,6 +7,8 @@ Belongs here: handing times out and bringing pictures back in order, in bounded 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -46,15 +48,37 @@ def pictures(
         yield from (_picture(plan, time_ms, width, height, faces) for time_ms in times_ms)
         return
     waiting: deque[Future[Picture]] = deque()
-    with ProcessPoolExecutor(
-        processes, mp_context=multiprocessing.get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
+    pool = renderers(processes)
+    try:
         for time_ms in times_ms:
             waiting.append(pool.submit(_picture, plan, time_ms, width, height, faces))
             if len(waiting) > WAITING_A_PROCESS * processes:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def renderers(processes: int) -> ProcessPoolExecutor:
+    """Processes with a core each, which end with this one, however it ends.
+
+    They are started anew: a fork of a process with threads may wait for ever for a lock that one of them held.
+    """
+    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+
+
+def _begin() -> None:
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent tells nobody, and the pool's processes would wait for more work."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _picture(plan: OperationPlan, time_ms: float, width: int, height: int, faces: tuple[Picture, ...]) -> Picture:

@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from simulator import effects
@@ -334,3 +335,24 @@ def test_what_lay_in_memory_changes_no_byte(tmp_path: Path, codec: str):
         environment = os.environ | {"MALLOC_PERTURB_": path.stem}
         subprocess.run([sys.executable, "-c", code, str(path), codec], cwd=REPOSITORY, env=environment, check=True)
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_processes_that_render_end_with_the_one_that_was_killed():
+    code = (
+        "from simulator.operation import plan_operation; from simulator.workers import pictures;"
+        "[print(picture.shape, flush=True) for picture in pictures(plan_operation(3), range(60_000), 640, 480, 2)]"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    try:
+        assert parent.stdout.readline() == b"(480, 640, 3)\n"
+        renderers = psutil.Process(parent.pid).children()
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+    assert len(renderers) >= 2
+    left = psutil.wait_procs(renderers, timeout=30)[1]
+    for process in left:
+        process.kill()
+    assert left == []
