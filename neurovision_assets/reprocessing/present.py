@@ -104,7 +104,7 @@ def uploads_of(
     """Uploads by video_id, and why some cannot be read; a record is opened only where it changed since it was seen."""
     with database.reading() as connection:
         rows = connection.execute(select(UPLOAD_INDEX)).mappings()
-        seen: dict[str, Mapping[str, Any]] = {row["video_id"]: row for row in rows}
+        seen: dict[str, Mapping[str, Any]] = {str(row["video_id"]): dict(row) for row in rows}
     uploads: dict[str, Upload] = {}
     changed = []
     unjudged: dict[str, int] = {}
