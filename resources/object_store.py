@@ -17,13 +17,15 @@ from typing import IO
 from urllib.parse import unquote, urlparse
 
 import dagster as dg
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from resources.errors import ConfigurationError, PermanentFailure, TransientFailure
 
 COPY_CHUNK_BYTES = 1 << 20
 TEMPORARY_PREFIX = ".writing-"
 LOCK_FOLDER = "locks"
+LOCK_WAIT_S = 1800.0
+"""The longest that is done under a lock is copying a video into the store."""
 OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -234,13 +236,20 @@ class ObjectStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Hold a lock that every process on this store respects; it ends with the process that holds it.
 
         Raises:
-            TransientFailure: the storage refused the lock's file.
+            TransientFailure: the storage refused the lock's file, or somebody else holds it for longer than
+                `LOCK_WAIT_S`.
         """
         path = self.path_of(f"{LOCK_FOLDER}/{name.replace('/', '.')}.lock")
         lock = FileLock(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            lock.acquire(timeout=LOCK_WAIT_S)
+        except Timeout as error:
+            raise TransientFailure(
+                f"Another process holds this lock for more than {LOCK_WAIT_S:.0f} s.",
+                subject=path.name,
+                remedy="Look whether that process hangs, end it and try again.",
+            ) from error
         except OSError as error:
             raise _refused_write(path.name, error) from error
         try:

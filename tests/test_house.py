@@ -30,6 +30,7 @@ FLOW = (
 """A module may import from its own place and from those before it."""
 LONGEST_FILE = 400
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|farm|root|home|Users)/|/tmp/[w]\b")
+FORKS = re.compile(r"os\.fork|context\(\W?fork|ProcessPoolExecutor\((?!.*mp_context)|multiprocessing\.(Process|Pool)")
 REGISTRY_HOST = re.compile(r"py" r"pi\.org|python" r"hosted\.org|registry\.npm" r"js")
 
 
@@ -109,6 +110,12 @@ def test_every_module_says_what_belongs_in_it() -> None:
 def test_no_file_has_two_tenants() -> None:
     lengths = {str(path): source.count("\n") for path, source in MODULES.items()}
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST_FILE} == {}
+
+
+def test_no_process_is_forked() -> None:
+    """A fork of a process with threads may wait for ever for a lock that one of them held."""
+    found = [str(path) for path, source in MODULES.items() if FORKS.search(source) and path.name != "test_house.py"]
+    assert found == []
 
 
 def test_nothing_names_a_machine_or_a_registry() -> None:

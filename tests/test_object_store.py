@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from resources import object_store
 from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure, TransientFailure
 from resources.object_store import TEMPORARY_PREFIX, ObjectStore
 
@@ -228,6 +229,16 @@ def test_a_lock_is_respected_and_ends_with_the_process_that_held_it(store: Objec
     assert not taken.wait(0.5), "two processes hold the same lock"
     holder.kill()
     assert taken.wait(PATIENCE_S)
+
+
+def test_a_lock_that_is_never_given_back_is_a_named_failure(store: ObjectStore, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(object_store, "LOCK_WAIT_S", 0.1)
+    with (
+        store.lock("claim-x"),
+        pytest.raises(TransientFailure, match=r"claim-x\.lock: Another process holds this lock"),
+        store.lock("claim-x"),
+    ):
+        pass
 
 
 def test_a_lock_that_cannot_be_made_is_a_named_failure(store: ObjectStore):

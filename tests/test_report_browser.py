@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from neurovision_assets.surgery.report.html import render_html
@@ -15,7 +17,13 @@ from neurovision_assets.surgery.report.texts import Words
 from tests.report_fixture import operation
 
 pytestmark = pytest.mark.slow
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",  # containers have 64 MB of shared memory, and Chromium stops when they are full
+]
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +35,19 @@ def browser() -> Iterator[Any]:
 
     with sync_playwright() as engine:
         running = engine.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield running
-        running.close()
+        try:
+            yield running
+        finally:
+            kill_browser()
+            running.close()
+
+
+def kill_browser() -> None:
+    """Asked to close, a browser that hangs does not answer, and Playwright waits for the answer for ever."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "chrom" in process.name():
+                process.kill()
 
 
 @pytest.fixture(scope="module")
