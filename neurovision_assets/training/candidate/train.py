@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from models.checkpoints import Checkpoint, weights_hash, write_tensors
 from models.contracts import EXTRACTOR, SEGMENTER
+from models.export import ExportMismatchError
 from models.loop import Epoch, Watch, best_epoch
 from models.recipes import RECIPES, Made, Material
 from models.triton_config import sha256_of
@@ -142,6 +143,12 @@ def _made(order: Order, material: Material) -> Made:
             f"The setting cannot be used: {first['msg']}.",
             subject=f"training.{order.kind.model_type}.{'.'.join(map(str, first['loc']))}",
             remedy="Correct it in the preset or in the run's hyperparameters.",
+        ) from error
+    except ExportMismatchError as error:
+        raise PermanentFailure(
+            f"The exported file does not answer as the network: {error}.",
+            subject=order.kind.model,
+            remedy="Look at the exporter's versions; nothing was registered.",
         ) from error
     except FloatingPointError as error:
         raise PermanentFailure(

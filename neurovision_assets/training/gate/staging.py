@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from models.contracts import CONTRACTS
 from models.evaluate import VideoScore
+from models.export import TOLERANCE, difference_of
 from neurovision_assets.training.gate.config import GateConfig
 from neurovision_assets.training.gate.refusal import STAGING_TEST_FAILED, Refusal
 from resources.errors import NeuroVisionError
@@ -24,8 +25,6 @@ from resources.inference.onnx_engine import OnnxModel
 from resources.inference.repository import ModelRepository
 from resources.inference.spec import ANY_SIZE
 
-GOLDEN_TOLERANCE: Final = 1e-4
-"""Largest difference from torch's answers, relative to values of size one; the exporter's own."""
 LATENCY_TRIES: Final = 5
 FEW_CLASSES: Final = 1
 MANY_CLASSES: Final = 3
@@ -121,12 +120,8 @@ def _golden(staged: Staged) -> str:
     """The served answers are torch's answers to the same input."""
     contract = CONTRACTS[staged.model]
     answer = staged.served.infer({contract.inputs[0].name: np.asarray(staged.golden["input"])})
-    worst = 0.0
-    for tensor in contract.outputs:
-        wanted = np.asarray(staged.golden[tensor.name], dtype=np.float64)
-        _require(wanted.shape == answer[tensor.name].shape, f"{tensor.name} has shape {answer[tensor.name].shape}")
-        worst = max(worst, float(np.max(np.abs(wanted - answer[tensor.name]) / np.maximum(1.0, np.abs(wanted)))))
-    _require(worst <= GOLDEN_TOLERANCE, f"answers differ from torch's by {worst:.1e}, at most {GOLDEN_TOLERANCE:.0e}")
+    worst = difference_of(contract, staged.golden, answer)
+    _require(worst <= TOLERANCE, f"answers differ from torch's by {worst:.1e}, at most {TOLERANCE:.0e}")
     return f"differs from torch by {worst:.1e}"
 
 
