@@ -20,11 +20,11 @@ from models.labels import INSTRUMENTS, PHASES
 from neurovision_assets.definitions import build_defs
 from neurovision_assets.surgery.frames.config import FramesConfig
 from neurovision_assets.training.annotations.draft import AnnotationError
-from neurovision_assets.training.annotations.importing import import_set
+from neurovision_assets.training.annotations.importing import READERS, import_set
 from neurovision_assets.training.dataset.corrections import keep_corrections, read_corrections
 from neurovision_assets.training.dataset.folder import DatasetFolder
 from neurovision_assets.training.dataset.frames import extract_frames
-from neurovision_assets.training.dataset.layout import Layout
+from neurovision_assets.training.dataset.layout import CODE_VERSIONS, DATASETS, Layout
 from neurovision_assets.training.dataset.merge import cut_out
 from neurovision_assets.training.dataset.reviewed import take_corrections
 from neurovision_assets.training.dataset.schemas import (
@@ -39,7 +39,7 @@ from neurovision_assets.training.dataset.schemas import (
 from neurovision_assets.training.dataset.told import dataset_key, dataset_metadata
 from neurovision_assets.training.examples import load_split
 from neurovision_assets.training.params import LearningParams, load_params
-from neurovision_assets.training.stages import CODE_VERSIONS, DVC_FILE, create_annotations, create_splits, prepare
+from neurovision_assets.training.stages import DVC_FILE, create_annotations, create_splits, prepare
 from resources.errors import ConfigurationError, PermanentFailure
 from resources.object_store import ObjectStore
 from simulator.cohort import cohort
@@ -290,6 +290,7 @@ ASSET_OF = {
 def test_dvc_and_the_graph_agree() -> None:
     stages = yaml.safe_load(DVC_FILE.read_text())["stages"]
     assert set(stages) == set(ASSET_OF) == set(CODE_VERSIONS)
+    assert set(READERS) == set(DATASETS)
     graph = build_defs().resolve_asset_graph()
     made_by = {out if isinstance(out, str) else next(iter(out)): name for name, stage in stages.items()
                for out in stage["outs"]}  # fmt: skip

@@ -28,8 +28,8 @@ from neurovision_assets.training.dataset.schemas import (
     SPLITS,
 )
 from neurovision_assets.training.dataset.summary import balance_of
-from neurovision_assets.training.validation.asset import check_result
-from neurovision_assets.training.validation.checkpoint import CHECKPOINT, Finding, ValidationReport, run_checkpoint
+from neurovision_assets.training.validation.asset import CHECKPOINT, check_result
+from neurovision_assets.training.validation.checkpoint import Finding, ValidationReport, run_checkpoint
 from neurovision_assets.training.validation.expectations import DATA, SPLIT
 from neurovision_assets.training.validation.facts import facts_of, split_facts_of
 from tests.sets import mask_png, small_version

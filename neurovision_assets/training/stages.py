@@ -18,7 +18,7 @@ import yaml
 from neurovision_assets.training.dataset.features import extract_features
 from neurovision_assets.training.dataset.folder import DatasetFolder
 from neurovision_assets.training.dataset.frames import extract_frames
-from neurovision_assets.training.dataset.layout import ANNOTATIONS_FILE, INPUTS, SUMMARY_FILE, Layout
+from neurovision_assets.training.dataset.layout import ANNOTATIONS_FILE, CODE_VERSIONS, INPUTS, SUMMARY_FILE, Layout
 from neurovision_assets.training.dataset.merge import merged_tables
 from neurovision_assets.training.dataset.schemas import OPERATIONS, SPLIT_NAMES, SPLITS
 from neurovision_assets.training.dataset.summary import balance_of, counts_of, merged_json, spelt
@@ -29,8 +29,6 @@ from resources.inference.client import InferenceResource
 from resources.settings import load_settings
 
 DVC_FILE: Final = Path(__file__).parent / "dvc.yaml"
-CODE_VERSIONS: Final = {"extract_frames": "1", "create_annotations": "1", "create_splits": "1", "extract_features": "1"}
-"""Raised whenever a stage's results may change: Dagster's code version, and a parameter that DVC tracks."""
 
 
 def prepare(layout: Layout, params: LearningParams) -> None:

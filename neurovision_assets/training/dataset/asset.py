@@ -2,30 +2,30 @@
 
 Belongs here: the assets, their metadata, and telling DVC what they made. Does not belong here: what a stage computes
 (``training/stages`` and the rooms behind it). Every asset carries the DVC revision and the hash of its content.
+What computes is imported where it is used: every start of the platform loads this module.
 """
+
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from neurovision_assets.stage.spec import PIPELINE_OWNER
-from neurovision_assets.training.annotations.importing import READERS
-from neurovision_assets.training.dataset.features import extract_features
-from neurovision_assets.training.dataset.frames import extract_frames
-from neurovision_assets.training.dataset.layout import Layout
-from neurovision_assets.training.dataset.schemas import FRAMES
+from neurovision_assets.training.dataset.layout import CODE_VERSIONS, DATASETS, Layout
 from neurovision_assets.training.dataset.told import CORRECTIONS_NAME, dataset_key, dataset_metadata, recorded
-from neurovision_assets.training.params import LearningParams, load_params
-from neurovision_assets.training.splits.assign import Division
-from neurovision_assets.training.stages import CODE_VERSIONS, create_annotations, create_splits, prepare
 from resources.datasets import DatasetRepository
 from resources.inference.client import InferenceResource
 from resources.settings import load_settings
+
+if TYPE_CHECKING:
+    from neurovision_assets.training.params import LearningParams
+    from neurovision_assets.training.splits.assign import Division
 
 GROUP = "annotations"
 KINDS = {"dvc", "parquet"}
 FRAMES_KEY, ANNOTATIONS_KEY, SPLITS_KEY, FEATURES_KEY = map(
     dataset_key, ("frames", "annotations", "splits", "features")
 )
-SOURCES = (*READERS, CORRECTIONS_NAME)
+SOURCES = (*DATASETS, CORRECTIONS_NAME)
 
 
 class PresetConfig(dg.Config):
@@ -37,12 +37,14 @@ class PresetConfig(dg.Config):
 
     preset: str = ""
 
-    def params(self) -> LearningParams:
+    def params(self) -> "LearningParams":
         """The parameters.
 
         Raises:
             ConfigurationError: there is no such preset.
         """
+        from neurovision_assets.training.params import load_params
+
         return load_params(self.preset or load_settings().training_preset)
 
 
@@ -72,6 +74,10 @@ def dataset_frames(
     context: dg.AssetExecutionContext, config: PresetConfig, datasets: DatasetRepository
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Stored pictures of every imported operation that has a video or pictures, at the default sampling policy."""
+    from neurovision_assets.training.dataset.frames import extract_frames
+    from neurovision_assets.training.dataset.schemas import FRAMES
+    from neurovision_assets.training.stages import prepare
+
     with datasets.lock():
         layout, params = Layout(datasets.root), config.params()
         prepare(layout, params)
@@ -90,6 +96,8 @@ def dataset_frames(
 )
 def dataset_annotations(config: PresetConfig, datasets: DatasetRepository) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """All sets and all corrections as one: of what was said twice, the latest author's word."""
+    from neurovision_assets.training.stages import create_annotations, prepare
+
     with datasets.lock():
         layout = Layout(datasets.root)
         prepare(layout, config.params())
@@ -110,6 +118,8 @@ def dataset_splits(
     context: dg.AssetExecutionContext, config: PresetConfig, datasets: DatasetRepository
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Who is learned from and who judges. With it a version is whole: it gets its tag and goes to the remote."""
+    from neurovision_assets.training.stages import create_splits, prepare
+
     with datasets.lock():
         layout, params = Layout(datasets.root), config.params()
         prepare(layout, params)
@@ -132,6 +142,9 @@ def dataset_features(
     context: dg.AssetExecutionContext, config: PresetConfig, datasets: DatasetRepository, inference: InferenceResource
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Feature vectors of the stored pictures, whatever split they are in."""
+    from neurovision_assets.training.dataset.features import extract_features
+    from neurovision_assets.training.stages import prepare
+
     with datasets.lock():
         layout, params = Layout(datasets.root), config.params()
         prepare(layout, params)
@@ -140,7 +153,7 @@ def dataset_features(
         return recorded(layout.features_hash(), version, dict(counts))
 
 
-def _division_metadata(division: Division) -> dict[str, object]:
+def _division_metadata(division: "Division") -> dict[str, object]:
     rows = [
         dg.TableRecord(
             {

@@ -5,23 +5,30 @@ Belongs here: the blocking checks. Does not belong here: what is looked at.
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from neurovision_assets.training.dataset.asset import ANNOTATIONS_KEY, SPLITS_KEY
 from neurovision_assets.training.dataset.layout import PROCESSED, SUMMARY_FILE, Layout
-from neurovision_assets.training.stages import read_params
-from neurovision_assets.training.validation.checkpoint import CHECKPOINT, REPORT_FILE, ValidationReport, run_checkpoint
-from neurovision_assets.training.validation.expectations import DATA, SPLIT
-from neurovision_assets.training.validation.facts import Balance, facts_of, split_facts_of
 from resources.datasets import DatasetRepository
 
+if TYPE_CHECKING:
+    from neurovision_assets.training.validation.checkpoint import ValidationReport
+    from neurovision_assets.training.validation.facts import Balance
+
+CHECKPOINT = "surgical_data_checkpoint"
+REPORT_FILE = "report.json"
 FOLDER = "validation"
 
 
 @dg.asset_check(asset=ANNOTATIONS_KEY, name=CHECKPOINT, blocking=True)
 def annotations_checkpoint(datasets: DatasetRepository) -> dg.AssetCheckResult:
     """Gaps, overlaps, unknown names, boxes and masks that do not fit, times beyond the end, missing people, drift."""
+    from neurovision_assets.training.validation.checkpoint import run_checkpoint
+    from neurovision_assets.training.validation.expectations import DATA
+    from neurovision_assets.training.validation.facts import facts_of
+
     with datasets.lock():
         facts = facts_of(Layout(datasets.root).version, balance_before(datasets))
         folder = _folder(datasets, "annotations")
@@ -31,6 +38,11 @@ def annotations_checkpoint(datasets: DatasetRepository) -> dg.AssetCheckResult:
 @dg.asset_check(asset=SPLITS_KEY, name=CHECKPOINT, blocking=True)
 def splits_checkpoint(datasets: DatasetRepository) -> dg.AssetCheckResult:
     """No operation, patient or recording, and no surgeon where surgeons are grouped, is in two splits."""
+    from neurovision_assets.training.stages import read_params
+    from neurovision_assets.training.validation.checkpoint import run_checkpoint
+    from neurovision_assets.training.validation.expectations import SPLIT
+    from neurovision_assets.training.validation.facts import split_facts_of
+
     with datasets.lock():
         layout = Layout(datasets.root)
         surgeons = read_params(layout).splits.group_by == "surgeon"
@@ -38,7 +50,7 @@ def splits_checkpoint(datasets: DatasetRepository) -> dg.AssetCheckResult:
         return check_result(run_checkpoint(facts, SPLIT, folder), folder)
 
 
-def balance_before(datasets: DatasetRepository) -> Balance | None:
+def balance_before(datasets: DatasetRepository) -> "Balance | None":
     """Class balance of the last whole version, None before the first."""
     versions = datasets.versions()
     text = datasets.show(versions[-1].revision, f"{PROCESSED}/{SUMMARY_FILE}") if versions else None
@@ -46,7 +58,7 @@ def balance_before(datasets: DatasetRepository) -> Balance | None:
     return balance
 
 
-def check_result(report: ValidationReport, folder: Path) -> dg.AssetCheckResult:
+def check_result(report: "ValidationReport", folder: Path) -> dg.AssetCheckResult:
     """What Dagster shows; findings that do not block are a warning."""
     rows = [
         dg.TableRecord(

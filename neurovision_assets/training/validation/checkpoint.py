@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from neurovision_assets.training.validation.asset import CHECKPOINT, REPORT_FILE
 from neurovision_assets.training.validation.expectations import Wanted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHECKPOINT: Final = "surgical_data_checkpoint"
 FAILED: Final = "Data validation failed"
 """The words of NV-065."""
-REPORT_FILE: Final = "report.json"
 SHOWN_ROWS: Final = 20
 SHOWN_FINDINGS: Final = 10
 

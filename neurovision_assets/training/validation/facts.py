@@ -129,12 +129,16 @@ def _phases(rows: list[Row], operations: dict[str, Row]) -> list[Row]:
 def _boxes(rows: list[Row], operations: dict[str, Row]) -> list[Row]:
     facts = _timed(rows, operations, "timestamp_ms", ("instrument",))
     for fact, row in zip(facts, rows, strict=True):
-        owner = operations.get(row["operation"], {})
-        width_px, height_px = owner.get("width_px") or 0, owner.get("height_px") or 0
-        beyond = (-row["x_min_px"], -row["y_min_px"], row["x_max_px"] - width_px, row["y_max_px"] - height_px)
-        fact["outside_px"] = max(0.0, *beyond)
+        owner = operations.get(row["operation"])
+        fact["outside_px"] = _outside_px(row, owner) if owner else 0.0
         fact["smaller_side_px"] = min(row["x_max_px"] - row["x_min_px"], row["y_max_px"] - row["y_min_px"])
     return facts
+
+
+def _outside_px(box: Row, owner: Row) -> float:
+    """How far a box reaches out of its picture; without pictures every box is outside."""
+    width_px, height_px = owner["width_px"] or 0, owner["height_px"] or 0
+    return max(0.0, -box["x_min_px"], -box["y_min_px"], box["x_max_px"] - width_px, box["y_max_px"] - height_px)
 
 
 def _masks(rows: list[Row], operations: dict[str, Row]) -> list[Row]:
