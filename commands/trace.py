@@ -21,13 +21,16 @@ from neurovision_assets.artifacts import ArtifactReader, ArtifactRecord
 from neurovision_assets.partitions import check_video_id
 from neurovision_assets.surgery.pipeline import REPORT, SURGERY, VIDEO
 from neurovision_assets.surgery.report.model import Report, Source
+from neurovision_assets.training.lineage import models_that_saw, training_of
 from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure
+from resources.inference.repository import ModelRepository
 from resources.object_store import ObjectStore
 from resources.settings import load_settings
 
 JSON_PART = "json"
 STAGE_NAMES = {stage.name for stage in SURGERY.stages}
 SHOWN_DIGITS = 12
+ROLES = {"learned_from": "learned from by", "chosen_on": "used to choose the best epoch of"}
 WIDE = 220
 
 
@@ -187,6 +190,25 @@ def show(trace: VideoTrace, console: Console) -> None:
         console.print("every object is what its record says")
 
 
+def model_lines(repository: ModelRepository, trace: VideoTrace) -> list[str]:
+    """What the models learned from, and which models learned from this video; a line each."""
+    used = {model.digest: model for record in trace.stages.values() for model in record.provenance.models}
+    lines = []
+    for model in used.values():
+        note = training_of(repository, model.name, model.digest)
+        told = (
+            f"trained on {len(note.learned_from)} operations, data {model.data_revision}, "
+            f"MLflow run {note.mlflow_run_id}"
+            if note
+            else "came with the code"
+        )
+        lines.append(f"{model.label}: {told}")
+    return lines + [
+        f"this video was {ROLES[seen.role]} {seen.model}@{seen.release}, version {seen.version}"
+        for seen in models_that_saw(repository, trace.video_id)
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer on the terminal.
 
@@ -211,6 +233,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(json.dumps(trace.model_dump(mode="json"), indent=1, ensure_ascii=False))
         else:
             show(trace, console)
+            for line in model_lines(ModelRepository(load_settings().model_repository), trace):
+                console.print(line, markup=False)
     except NeuroVisionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

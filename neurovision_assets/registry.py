@@ -9,6 +9,7 @@ import dagster as dg
 
 from neurovision_assets.stage.lineage import CODE_VERSION_TAG, DATA_VERSION_TAG, USER_PROVIDED_TAG
 from neurovision_assets.stage.spec import PIPELINE_OWNER, REGISTRY
+from neurovision_assets.training.kinds import KINDS, PROMOTION
 from resources.inference.client import InferenceResource
 
 DIGEST_METADATA = "digest"
@@ -64,6 +65,7 @@ def is_told(inference: InferenceResource, name: str, instance: dg.DagsterInstanc
 registry_assets = [
     dg.AssetSpec(
         model_key(name),
+        deps=[PROMOTION] if name in KINDS else [],
         group_name="registry",
         owners=[PIPELINE_OWNER],
         kinds={"onnx"},

@@ -3,14 +3,28 @@
 The whole way, from a real clip's report to the command's answer, is in ``test_process_real_clips``.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from commands.trace import chain_from, in_natural_order, main, replaced_inputs, value_of
+from commands.trace import (
+    VideoTrace,
+    chain_from,
+    in_natural_order,
+    main,
+    model_lines,
+    replaced_inputs,
+    value_of,
+)
 from neurovision_assets.artifacts import ArtifactRecord
+from neurovision_assets.provenance import ModelUse
 from neurovision_assets.surgery.report.model import Report
+from resources.inference.notes import NOTE_FILE, VersionNote
+from resources.inference.repository import ModelRepository
+from resources.object_store import sha256_of_file
 from tests.report_fixture import operation
+from tests.tiny_models import install, tiny_segmenter
 
 VIDEO_ID = "operation_007-1f3a9c2b"
 
@@ -55,6 +69,41 @@ def test_a_stage_that_is_reached_twice_stands_in_the_chain_once(stages: dict[str
     chain = chain_from("surgery/report", stages)
     assert len(chain) == len(set(chain)) == 7
     assert chain[0] == "surgery/report"
+
+
+def test_a_result_s_models_lead_to_their_training_and_a_video_to_the_models_that_saw_it(
+    stages: dict[str, ArtifactRecord], tmp_path: Path
+):
+    path = install(tmp_path, "phase_segmenter", tiny_segmenter())
+    digest = sha256_of_file(path)
+    note = VersionNote(
+        release="1.1.0",
+        digest=digest,
+        parameters={"data_revision": "abc123"},
+        mlflow_run_id="run-7",
+        data_hash="hash",
+        learned_from=("a", VIDEO_ID),
+        chosen_on=("b",),
+        installed=datetime.now(UTC),
+    )
+    (path.parent / NOTE_FILE).write_text(note.model_dump_json())
+    use = {"version": 1, "engine": "onnxruntime", "precision": "fp32"}
+    trained = ModelUse(name="phase_segmenter", release="1.1.0", digest=digest, data_revision="abc123", **use)
+    seeded = ModelUse(name="feature_extractor", release="1.0.0", digest="0" * 64, **use)
+    phases = stages["surgery/phases"]
+    provenance = phases.provenance.model_copy(update={"models": (trained, seeded)})
+    trace = VideoTrace(
+        video_id=VIDEO_ID,
+        upload_sha256=(),
+        figures=(),
+        stages={"surgery/phases": phases.model_copy(update={"provenance": provenance})},
+        altered=(),
+    )
+    assert model_lines(ModelRepository(tmp_path), trace) == [
+        "phase_segmenter@1.1.0: trained on 2 operations, data abc123, MLflow run run-7",
+        "feature_extractor@1.0.0: came with the code",
+        "this video was learned from by phase_segmenter@1.1.0, version 1",
+    ]
 
 
 def test_a_chain_ends_where_a_record_is_gone(stages: dict[str, ArtifactRecord]):

@@ -9,7 +9,8 @@ from neurovision_assets.training.candidate.asset import CANDIDATE, candidate
 from neurovision_assets.training.candidate.home import TrainingHome
 from neurovision_assets.training.dataset.asset import dataset_assets
 from neurovision_assets.training.evaluation.asset import EVALUATION, evaluation
-from neurovision_assets.training.promotion.asset import PROMOTION, promotion
+from neurovision_assets.training.kinds import PROMOTION
+from neurovision_assets.training.promotion.asset import promotion
 from neurovision_assets.training.requests import requests_asset
 from neurovision_assets.training.validation.asset import dataset_checks
 from resources.datasets import DatasetRepository

@@ -38,6 +38,8 @@ class ModelKind:
         return {"model_type": self.model_type, "also_known_as": f"neurovision_{self.model_type}"}
 
 
+PROMOTION: Final = dg.AssetKey(["training", "promotion"])
+"""The last of the training assets; the served models are downstream of it."""
 KINDS: Final = {
     kind.model: kind
     for kind in (

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from resources.inference.notes import DATA_PARAMETER, read_note
+from resources.inference.notes import DATA_PARAMETER, VersionNote, read_note
 from resources.inference.repository import ModelRepository
 
 Role = Literal["learned_from", "chosen_on"]
@@ -39,6 +39,20 @@ class LearnedFrom(BaseModel):
     served: bool
     mlflow_run_id: str
     data_revision: str
+
+
+def training_of(repository: ModelRepository, model: str, digest: str) -> VersionNote | None:
+    """The note of the version with a file; None where it came with the code, or is on disk no more.
+
+    Args:
+        repository: the runtime repository.
+        model: its name.
+        digest: SHA-256 of its file, as a result's provenance has it.
+    """
+    if not repository.is_installed(model):
+        return None
+    notes = (read_note(repository.root / model / str(number)) for number in repository.versions_on_disk(model))
+    return next((note for note in notes if note and note.digest == digest), None)
 
 
 def models_that_saw(repository: ModelRepository, operation: str) -> list[LearnedFrom]:

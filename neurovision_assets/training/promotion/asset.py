@@ -11,11 +11,10 @@ import dagster as dg
 from neurovision_assets.stage.spec import PIPELINE_OWNER
 from neurovision_assets.training.candidate.home import VERDICT_FILE, TrainingHome
 from neurovision_assets.training.evaluation.asset import EVALUATION
-from neurovision_assets.training.kinds import KINDS, model_checks, trained_models
+from neurovision_assets.training.kinds import KINDS, PROMOTION, model_checks, trained_models
 from resources.inference.client import InferenceResource
 from resources.model_registry import ModelRegistry
 
-PROMOTION = dg.AssetKey(["training", "promotion"])
 STAGING_TESTS = "staging_tests"
 
 
