@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,6 @@ def write_rows(url: str, writer: int) -> None:
 
 
 def test_several_processes_create_and_write_it_at_once(tmp_path: Path) -> None:
-    """Each transaction reads before it writes: without its word at the start SQLite would refuse some of them."""
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=write_rows, args=(url_of(tmp_path), number)) for number in range(WRITERS)]
     for writer in writers:
@@ -91,6 +91,27 @@ def test_several_processes_create_and_write_it_at_once(tmp_path: Path) -> None:
     with Database(url=url_of(tmp_path)).reading() as connection:
         seen = sorted(connection.execute(select(UPLOAD_INDEX.c.size_bytes)).scalars())
     assert seen == list(range(ROWS * WRITERS)), "no writer saw a state that another had already changed"
+
+
+def test_a_writer_who_reads_first_is_not_overtaken(tmp_path: Path) -> None:
+    """Without its word at the start it would see an old state, and SQLite would refuse its write."""
+    first, second = Database(url=url_of(tmp_path)), Database(url=url_of(tmp_path))
+    row = {"size_bytes": 0, "modified_s": 0.0, "upload_version": ""}
+
+    def write() -> None:
+        with second.writing() as connection:
+            connection.execute(UPLOAD_INDEX.insert().values(video_id="second", **row))
+
+    other = threading.Thread(target=write)
+    with first.writing() as connection:
+        assert connection.execute(select(func.count()).select_from(UPLOAD_INDEX)).scalar() == 0
+        other.start()
+        other.join(0.5)
+        assert other.is_alive(), "it waits for its turn"
+        connection.execute(UPLOAD_INDEX.insert().values(video_id="first", **row))
+    other.join()
+    with first.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(UPLOAD_INDEX)).scalar() == 2
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:

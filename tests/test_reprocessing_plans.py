@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from neurovision_assets.provenance_index import rebuild_index
 from neurovision_assets.reprocessing.plans import (
     PlanState,
     approve,
@@ -81,6 +82,16 @@ def test_what_came_up_to_date_meanwhile_is_not_run(office: Desk) -> None:
     office.computed()
     assert [run.partition_key for run in office.work_off()] == [one]
     assert str(load_plan(office.database, plan_id).explanation).startswith("1 done, 1 nothing to do")
+
+
+def test_what_became_stale_after_the_approval_waits_for_another_plan(office: Desk) -> None:
+    one, _, _ = office.known()
+    decided(office, propose(office.database, office.draft(), "planner"))
+    office.platform.store.delete(f"toy/extra/{one}.record.json")
+    office.work_off()
+    assert ("extra", "one") not in office.computed()
+    rebuild_index(office.database, office.platform.store, [stage.asset for stage in TOY.stages])
+    assert ("toy/extra", one) in {(item.asset, item.video_id) for item in office.draft().items}
 
 
 def test_a_plan_that_no_longer_fits_cannot_be_approved(office: Desk) -> None:
