@@ -24,15 +24,16 @@ LONGEST_S = 100.0
 
 @dataclass
 class Hanging(Script):
-    """The stage ``double`` begins and does not end."""
+    """A stage begins and does not end."""
 
+    stage: str = "double"
     begun: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
     went_on: bool = False
 
     def play(self, work: Work[ToyConfig]) -> None:
         """Hang, or play on."""
-        if work.spec.name == "double":
+        if work.spec.name == self.stage:
             self.begun.set()
             self.released.wait(LONGEST_S)
             self.went_on = True
@@ -47,9 +48,13 @@ def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[T
         platform.script = script
         yield platform, script
         script.released.set()
-        for thread in threading.enumerate():
-            if thread.name.startswith("stage-"):
-                thread.join(LONGEST_S)
+        join_stages()
+
+
+def join_stages() -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith("stage-"):
+            thread.join(LONGEST_S)
 
 
 def test_a_stage_that_never_ends_is_named(
@@ -65,17 +70,33 @@ def test_a_stage_that_never_ends_is_named(
     assert not script.went_on
 
 
-def test_a_cancelled_step_does_not_wait_for_it(hanging: tuple[ToyPlatform, Hanging]) -> None:
-    platform, script = hanging
-    [only] = platform.add("only")
-
+def cancel_when_begun(script: Hanging) -> None:
     def cancel() -> None:
         assert script.begun.wait(LONGEST_S)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=cancel).start()
+
+
+def test_a_cancelled_step_does_not_wait_for_it(hanging: tuple[ToyPlatform, Hanging]) -> None:
+    platform, script = hanging
+    [only] = platform.add("only")
+    cancel_when_begun(script)
     assert not platform.run([only]).success
     assert not script.went_on
+
+
+def test_a_cancelled_step_begins_nothing_more(hanging: tuple[ToyPlatform, Hanging]) -> None:
+    platform, script = hanging
+    script.stage = "seed"
+    [only] = platform.add("only")
+    cancel_when_begun(script)
+    job = platform.definitions(in_one_step=True).resolve_job_def("toy")
+    result = job.execute_in_process(instance=platform.instance, partition_key=only, raise_on_error=False)
+    assert not result.success
+    script.released.set()
+    join_stages()
+    assert script.computed == [("seed", "only")]
 
 
 def test_the_process_ends_without_it() -> None:

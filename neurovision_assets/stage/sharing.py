@@ -68,6 +68,15 @@ class Sharing:
         for stream in streams:
             stream.stop()
 
+    def check(self) -> None:
+        """Ask before something new is begun.
+
+        Raises:
+            Stopped: after :meth:`stop`.
+        """
+        if self._is_stopped:
+            raise Stopped("The run was cancelled.")
+
     def _join(self, party: str, key: str, make: Callable[[], Iterator[T]]) -> _SharedStream[T] | None:
         """The shared stream, None for a reader who has to read alone."""
         if not self._is_shared:

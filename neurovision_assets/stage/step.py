@@ -132,6 +132,7 @@ def _side_by_side(
     """A stage in its thread, behind those of the same step whose results it reads."""
     wait(upstream)
     try:
+        sharing.check()
         return run.of_video(video_id)
     finally:
         sharing.leave(run.spec.name)
