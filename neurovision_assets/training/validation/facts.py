@@ -138,7 +138,7 @@ def _boxes(rows: list[Row], operations: dict[str, Row]) -> list[Row]:
 def _outside_px(box: Row, owner: Row) -> float:
     """How far a box reaches out of its picture; without pictures every box is outside."""
     width_px, height_px = owner["width_px"] or 0, owner["height_px"] or 0
-    return max(0.0, -box["x_min_px"], -box["y_min_px"], box["x_max_px"] - width_px, box["y_max_px"] - height_px)
+    return float(max(0.0, -box["x_min_px"], -box["y_min_px"], box["x_max_px"] - width_px, box["y_max_px"] - height_px))
 
 
 def _masks(rows: list[Row], operations: dict[str, Row]) -> list[Row]:
