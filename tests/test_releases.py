@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neurovision_assets.profiles import ProfileCatalog
+from neurovision_assets.stage.resolve import check_models
+from neurovision_assets.surgery.pipeline import SURGERY
 from neurovision_assets.training.lineage import models_that_saw
 from resources.errors import ConfigurationError, PermanentFailure
 from resources.inference.client import InferenceResource
@@ -93,6 +96,19 @@ def test_a_run_that_pinned_before_the_promotion_goes_on_with_the_old_model(
     late = InferenceResource(repository=str(repository.root))
     assert answer(late) == [1, 0, 2]
     assert answer(early) == [-1, 0, 2]
+
+
+def test_a_run_pins_all_of_its_models_before_its_first_stage(tmp_path: Path) -> None:
+    early = InferenceResource(repository=str(tmp_path / "models"))
+    catalog = ProfileCatalog(user_folder=str(tmp_path / "profiles"), default="production")
+    profile = SURGERY.resolve(catalog, "production")
+    check_models(SURGERY, profile, early)
+    name = "phase_segmenter"
+    before = early.models.describe(name).identity
+    path = candidate(tmp_path, "Abs")
+    publish(early.models, name, path, note(path, "1.1.0"), instead_of=before.digest)
+    assert early.pin(name).identity == before, "phases come long after the first stage, and get what it was pinned to"
+    assert InferenceResource(repository=str(tmp_path / "models")).pin(name).identity.release == "1.1.0"
 
 
 def test_a_pinned_version_that_is_served_no_more_is_refused_and_never_replaced(

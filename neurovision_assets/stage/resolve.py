@@ -5,6 +5,7 @@ stored (``judgement``), running, events.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from neurovision_assets.artifacts import ArtifactReader, ArtifactRecord
@@ -43,7 +44,9 @@ def models_of(stage: StageSpec, profile: ResolvedProfile, inference: InferenceRe
 
 
 def check_models(pipeline: Pipeline, profile: ResolvedProfile, inference: InferenceResource) -> None:
-    """Refuse a profile that names a model which is not installed, before any work.
+    """Refuse a profile that names a model which is not installed, and pin all of its models, before any work.
+
+    A promotion during the run then changes none of them, also those that only a later stage asks for.
 
     Raises:
         ConfigurationError: profile, stage and model are named.
@@ -56,6 +59,9 @@ def check_models(pipeline: Pipeline, profile: ResolvedProfile, inference: Infere
                 subject=f"profile {profile.profile.name}",
                 remedy=f"Installed: {', '.join(inference.models.names())}.",
             )
+        if name:
+            with suppress(ConfigurationError):  # one that is broken fails its own stage, which may be optional
+                inference.pin(name)
 
 
 def upload_version(upload: UploadRecord) -> str:
