@@ -3,7 +3,8 @@
 Two operations of CholecT50 (VID70, VID74), about 220 labelled seconds in all. A head is logistic regression
 (scikit-learn, its default settings, features standardised) on the frozen backbone, fitted on one operation and scored
 on the other, beside the default weights and beside the baseline that always says what was most common in the operation
-that the head was fitted on. ``python -m benchmarks.real_heads FOLDER``, the folder of ``VID70`` and ``VID70.json``.
+that the head was fitted on. Where EfficientNet-Lite0 is installed (``efficientnet.py``), its features get heads too.
+``python -m benchmarks.real_heads FOLDER``, the folder of ``VID70`` and ``VID70.json``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.efficientnet import efficientnet_features, is_installed
 from benchmarks.measure import REPOSITORY, machine
 from models.build import REPOSITORY as MODELS
 from models.contracts import EXTRACTOR
@@ -34,6 +36,7 @@ VIDEOS = ("VID70", "VID74")
 INSTRUMENT_FIELD, PHASE_FIELD = 1, 14
 """Places in a label of CholecT50 (its label_mapping and README)."""
 MOST_STEPS = 2000
+OURS, THEIRS = "our features", "EfficientNet-Lite0"
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,13 @@ class Labelled:
         frames: RGB, in order of time.
         phases: int64 [T], Cholec80's ids.
         presence: bool [T,7].
-        features: float32 [T,2048] of the frozen backbone.
+        features: float32 [T,D] of each frozen backbone; ours is what the default weights take.
     """
 
     frames: list[npt.NDArray[np.uint8]]
     phases: npt.NDArray[np.int64]
     presence: npt.NDArray[np.bool_]
-    features: npt.NDArray[np.float32]
+    features: dict[str, npt.NDArray[np.float32]]
 
 
 def labelled(folder: Path, video: str) -> Labelled:
@@ -66,7 +69,9 @@ def labelled(folder: Path, video: str) -> Labelled:
         frames.append(decode_jpeg(path.read_bytes()))
         phases.append(phase_id(names["phase"][str(rows[0][PHASE_FIELD])]))
         presence.append([name in tools for name in INSTRUMENTS])
-    features = extract_features(MODELS, stacked(frames, EXTRACTOR))[0]
+    features = {OURS: extract_features(MODELS, stacked(frames, EXTRACTOR))[0]}
+    if is_installed():
+        features[THEIRS] = efficientnet_features(frames)
     return Labelled(frames, np.array(phases), np.array(presence), features)
 
 
@@ -85,20 +90,26 @@ def fitted(given: npt.NDArray[np.float32], wanted: npt.NDArray[Any], asked: npt.
 def phases_by(learnt: Labelled, asked: Labelled) -> dict[str, npt.NDArray[np.int64]]:
     """Phases [T] by each way of telling them."""
     ids = np.arange(len(CHOLEC80_PHASES))
-    sure = np.stack([fitted(learnt.features, learnt.phases == phase, asked.features) for phase in ids], axis=1)
+    heads = {}
+    for backbone, given in learnt.features.items():
+        sure = [fitted(given, learnt.phases == phase, asked.features[backbone]) for phase in ids]
+        heads[f"head on {backbone}"] = np.stack(sure, axis=1).argmax(axis=1)
     return {
-        "default weights": seven_phases(MODELS, asked.features).argmax(axis=1),
-        "fitted head": sure.argmax(axis=1),
+        "default weights": seven_phases(MODELS, asked.features[OURS]).argmax(axis=1),
+        **heads,
         "majority": np.full(len(asked.phases), np.bincount(learnt.phases).argmax()),
     }
 
 
 def presence_by(learnt: Labelled, asked: Labelled) -> dict[str, npt.NDArray[np.float64]]:
     """Score of every instrument [T,7] by each way of telling it."""
-    columns = learnt.presence.T
+    heads = {}
+    for backbone, given in learnt.features.items():
+        sure = [fitted(given, column, asked.features[backbone]) for column in learnt.presence.T]
+        heads[f"head on {backbone}"] = np.stack(sure, axis=1)
     return {
         "default weights": seen_instruments(MODELS, asked.frames).astype(np.float64),
-        "fitted head": np.stack([fitted(learnt.features, column, asked.features) for column in columns], axis=1),
+        **heads,
         "majority": np.tile(learnt.presence.mean(axis=0), (len(asked.presence), 1)),
     }
 
@@ -111,6 +122,8 @@ def main(arguments: Sequence[str] = ()) -> None:
     if not folder.is_dir():
         print(f"real heads: not measured, there is no folder {folder}")
         return
+    if not is_installed():
+        print("EfficientNet-Lite0 is not measured: its packages are not installed (benchmarks/efficientnet.py)")
     print(f"real operations, frozen features and fitted heads ({machine()})")
     data = {video: labelled(folder, video) for video in VIDEOS}
     for learnt, asked in (VIDEOS, VIDEOS[::-1]):
