@@ -37,7 +37,7 @@ def efficientnet_features(frames: list[npt.NDArray[np.uint8]]) -> npt.NDArray[np
     network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
     size_px = (SIDE_PX, SIDE_PX)
     pictures = np.stack([cv2.resize(frame, size_px, interpolation=cv2.INTER_AREA) for frame in frames])
-    scaled = (pictures.astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(DEVIATION)
+    scaled = (pictures.astype(np.float32) / 255 - np.array(MEAN, np.float32)) / np.array(DEVIATION, np.float32)
     with torch.inference_mode():
         maps = [
             network.extract_features(batch) for batch in torch.from_numpy(scaled.transpose(0, 3, 1, 2)).split(BATCH)
