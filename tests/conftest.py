@@ -5,12 +5,16 @@ Belongs here: where shared data lies, throw-away homes. Does not belong here: he
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 pytest_plugins = ["tests.watchdog"]
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+"""PyTorch's threads of one worker would spin for the cores that the other worker computes on (three times the time)."""
 
 settings.register_profile("house", deadline=None)  # a deadline is a timed test: it fails on a busy machine
 settings.load_profile("house")
