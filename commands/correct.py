@@ -44,10 +44,10 @@ def correct_and_tell(path: Path) -> list[str]:
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
     import dagster as dg
 
-    from neurovision_assets.training.dataset.corrections import kept_corrections, read_corrections
+    from neurovision_assets.training.dataset.corrections import count_words, kept_corrections, read_corrections
     from neurovision_assets.training.dataset.layout import TRACKED, Layout
     from neurovision_assets.training.dataset.reviewed import take_corrections
-    from neurovision_assets.training.dataset.told import CORRECTIONS_NAME, told_source
+    from neurovision_assets.training.dataset.told import CORRECTIONS_NAME, NEW_WORDS_METADATA, told_source
     from resources.datasets import DatasetRepository
     from resources.object_store import ObjectStore
 
@@ -59,7 +59,12 @@ def correct_and_tell(path: Path) -> list[str]:
         version = datasets.add(TRACKED, f"Take {len(new)} corrections")
         kept = kept_corrections(layout)
         authors = sorted({correction.author for correction in kept})
-        metadata = {"corrections": len(kept), "new": len(new), "authors": dg.MetadataValue.json(authors)}
+        metadata = {
+            "corrections": len(kept),
+            "new": len(new),
+            NEW_WORDS_METADATA: dg.MetadataValue.json(count_words(new)),
+            "authors": dg.MetadataValue.json(authors),
+        }
         event = told_source(CORRECTIONS_NAME, layout.corrections_hash(), version, metadata)
     with dg.DagsterInstance.get() as instance:
         instance.report_runless_asset_event(event)

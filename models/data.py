@@ -129,6 +129,17 @@ def simulator_digest() -> str:
     return digest.hexdigest()
 
 
+def camera_px(seed: int) -> tuple[int, int]:
+    """Width and height of the pictures that `render_operation` takes for a seed, before they are fitted."""
+    return _recording(np.random.default_rng(seed))[1:]
+
+
+def _recording(rng: np.random.Generator) -> tuple[int, int, int]:
+    """Length in seconds, width and height: the first that is drawn for an operation."""
+    duration_s = int(rng.integers(*_DURATION_S))
+    return duration_s, *_CAMERAS_PX[int(rng.integers(len(_CAMERAS_PX)))]
+
+
 def render_operation(seed: int) -> Operation:
     """Render one operation; its length, its camera and the compression of its frames follow from the seed.
 
@@ -141,8 +152,7 @@ def render_operation(seed: int) -> Operation:
     from simulator.render import render_frame
 
     rng = np.random.default_rng(seed)
-    duration_s = int(rng.integers(*_DURATION_S))
-    width_px, height_px = _CAMERAS_PX[int(rng.integers(len(_CAMERAS_PX)))]
+    duration_s, width_px, height_px = _recording(rng)
     fit = Fit.of(width_px, height_px, into_width_px=WIDTH_PX, into_height_px=HEIGHT_PX)
     plan = plan_operation(seed, duration_s)
     if coin(rng):

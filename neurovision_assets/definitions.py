@@ -10,9 +10,11 @@ from typing import Any
 import dagster as dg
 
 from jobs.dataset import dataset_job
+from jobs.drift import watch_drift_job, weekly_drift
 from jobs.process_video import process_video_job
 from jobs.reprocess import reprocess_job
 from jobs.retrain import retrain_job, weekly_retraining
+from neurovision_assets.drift.asset import drift_assets
 from neurovision_assets.profiles import ProfileCatalog
 from neurovision_assets.registry import registry_assets
 from neurovision_assets.stage.asset import step_asset
@@ -32,9 +34,8 @@ from resources.object_store import ObjectStore
 from resources.progress import ProgressBoard
 from resources.settings import Settings, load_settings
 from sensors.callbacks import callback_sensors
-from sensors.retraining import retraining_requests
+from sensors.learning import learning_sensors
 from sensors.review_requests import review_requests_sensor
-from sensors.served_models import served_models_sensor
 from sensors.uploads import uploads_sensor
 
 STEPS = [
@@ -62,11 +63,11 @@ def build_resources(settings: Settings) -> dict[str, Any]:
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The whole platform; ``resource_overrides`` replace resources by key."""
     return dg.Definitions(
-        assets=[uploads, *STEPS, *registry_assets, *training_assets],
+        assets=[uploads, *STEPS, *registry_assets, *training_assets, *drift_assets],
         asset_checks=[uploads_accepted, *training_checks],
-        jobs=[process_video_job, dataset_job, reprocess_job, retrain_job],
-        schedules=[weekly_retraining],
-        sensors=[uploads_sensor, review_requests_sensor, retraining_requests, served_models_sensor, *callback_sensors],
+        jobs=[process_video_job, dataset_job, reprocess_job, retrain_job, watch_drift_job],
+        schedules=[weekly_retraining, weekly_drift],
+        sensors=[uploads_sensor, review_requests_sensor, *learning_sensors, *callback_sensors],
         resources={**build_resources(load_settings()), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Self
@@ -210,6 +210,12 @@ def keep_corrections(corrections: tuple[Correction, ...], layout: Layout) -> lis
                 path.write_text(text + "\n", encoding="utf-8")
                 new.append(path)
     return new
+
+
+def count_words(paths: Iterable[Path]) -> dict[str, int]:
+    """How many spans and moments files of kept corrections speak of, by kind."""
+    found = [Correction.model_validate_json(path.read_bytes()) for path in paths]
+    return {kind: sum(len(getattr(correction, kind)) for correction in found) for kind in KINDS}
 
 
 def kept_corrections(layout: Layout) -> list[Correction]:

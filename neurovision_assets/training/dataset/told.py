@@ -20,6 +20,8 @@ PREFIX: Final = ("surgery", "dataset")
 CORRECTIONS_NAME: Final = "corrections"
 REVISION_METADATA: Final = "dvc_revision"
 CONTENT_METADATA: Final = "content_hash"
+NEW_WORDS_METADATA: Final = "new_annotations"
+"""Of corrections: how many spans and moments are new, by kind."""
 
 
 def dataset_key(name: str) -> dg.AssetKey:
