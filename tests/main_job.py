@@ -5,6 +5,7 @@ Belongs here: starting commands and reading what they left. Does not belong here
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -101,3 +102,10 @@ def new_home(path: Path, **settings: str) -> Home:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("NEUROVISION_", "DAGSTER_"))}
     own.pop("ANONYMIZATION_SALT", None)
     return Home(path, {**own, "NEUROVISION_HOME": str(path), "PYTHONUNBUFFERED": "1", **settings})
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

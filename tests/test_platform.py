@@ -1,7 +1,6 @@
 """``up``, ``status`` and ``down`` with real servers: what they start, what they leave, what they survive."""
 
 import contextlib
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ import pytest
 
 from commands.platform import MARK, PlatformRecord, processes_of, read_record, record_path, write_record
 from resources.settings import Settings
-from tests.main_job import Finished, Home, new_home
+from tests.main_job import Finished, Home, free_port, new_home
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("platform")]
 WORKSPACE = "load_from: [{python_module: {module_name: tests.endless_platform, location_name: neurovision}}]\n"
@@ -55,12 +54,6 @@ class OnePlatform:
             started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
             steps = [instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_START) for run in started]
         return any(steps)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(what: str, look: Callable[[], object], limit_s: float = 120) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from neurovision_assets.uploads.local import register_local_file
 from resources.settings import load_settings
 from simulator.operation import plan_operation
 from simulator.video import write_video
-from tests.main_job import STAGES, Home, new_home
+from tests.main_job import STAGES, Home, free_port, new_home
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("platform")]
 PICKED_UP_S = 30.0
@@ -56,12 +55,6 @@ query($key: AssetKeyInput!, $name: String!) {
     status evaluation { success partition metadataEntries { label ... on TextMetadataEntry { text } } }
   }
 }"""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Platform:
