@@ -1,7 +1,7 @@
 # The commands of the project; `make` alone lists them. Each sets up what it needs, once, in .venv.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help process import correct dataset retrain rollback reprocess requests plan plans approve refuse index test up down status models simulate bench trace lint format clean
+.PHONY: help process import correct dataset retrain rollback docs reprocess requests plan plans approve refuse index test up down status models simulate bench trace lint format clean
 
 # A path may hold spaces and dollar signs: it goes through the environment, as it was written.
 override VIDEO := $(value VIDEO)
@@ -91,6 +91,10 @@ retrain: ## Train a model on the newest data; served if better: MODEL=phase_segm
 rollback: ## Serve the model before this one again: MODEL=phase_segmenter VERSION=number of another
 	@sh scripts/setup.sh base train learn
 	@$(PYTHON_BIN) -m commands.rollback "$$MODEL" $${VERSION:+--version "$$VERSION"}
+
+docs: ## Build dbt's docs of the marts: their columns, tests and lineage
+	@sh scripts/setup.sh base learn
+	@$(PYTHON_BIN) -m commands.docs
 
 simulate: ## Make operations with exact truth and an index: N=40 SEED=0 OUT=folder
 	$(BASE)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from commands.locations import usable_workspace
 from commands.platform import (
     PlatformRecord,
     keep_one_old_log,
@@ -77,6 +78,7 @@ def up(settings: Settings, wanted_port: int | None, workspace: Path) -> None:
         _require_free_port(port)
         _create_databases(dagster_home)
         record = PlatformRecord(token=uuid.uuid4().hex, url=f"http://{HOST}:{port}")
+        workspace, left_out = usable_workspace(workspace, settings)
         try:
             record, servers = _start(settings, record, dagster_home, workspace)
             _wait_until_ready(settings, record, servers)
@@ -84,6 +86,7 @@ def up(settings: Settings, wanted_port: int | None, workspace: Path) -> None:
             _clear(settings, record)
             raise
     _say_ready(settings, record, time.monotonic() - started_s)
+    print(*left_out, sep="\n", end="\n" if left_out else "")
 
 
 def _is_running_already(settings: Settings, wanted_port: int | None) -> bool:

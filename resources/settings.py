@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         return self.home / "training"
 
     @cached_property
+    def warehouse(self) -> Path:
+        """Folder of the marts' DuckDB file and of what dbt writes."""
+        return self.home / "warehouse"
+
+    @cached_property
     def user_profiles(self) -> Path:
         """Folder of the user's own analysis profiles."""
         return self.home / "profiles"

@@ -28,6 +28,8 @@ FLOW = (
     "benchmarks",
 )
 """A module may import from its own place and from those before it."""
+DEFINITIONS = ("neurovision_assets.definitions", "neurovision_assets.marts.definitions")
+"""What each code location loads; all of them stand at the same place."""
 LONGEST_FILE = 400
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|farm|root|home|Users)/|/tmp/[w]\b")
 FORKS = re.compile(r"os\.fork|context\(\W?fork|ProcessPoolExecutor\((?!.*mp_context)|multiprocessing\.(Process|Pool)")
@@ -56,8 +58,8 @@ def module_name(path: Path) -> str:
 
 def place(module: str) -> int | None:
     """Where in the flow a module stands; None for what is not ours or, like tests, is outside of it."""
-    if module == "neurovision_assets.definitions":
-        return FLOW.index(module)
+    if module.startswith(DEFINITIONS):
+        return FLOW.index(DEFINITIONS[0])
     root = module.partition(".")[0]
     return FLOW.index(root) if root in FLOW else None
 
@@ -79,7 +81,7 @@ def wrong_imports(path: Path, source: str) -> list[str]:
         return []
     found = []
     for line, name in imports(source):
-        there = place("neurovision_assets.definitions" if name.startswith("neurovision_assets.definitions") else name)
+        there = place(name)
         if name.startswith(".") or (there is not None and there > here):
             found.append(f"{path}:{line} imports {name}")
     return found
@@ -96,6 +98,8 @@ def test_imports_run_one_way() -> None:
         ("resources/a.py", "from neurovision_assets import tables"),
         ("jobs/a.py", "from neurovision_assets.definitions import defs"),
         ("neurovision_assets/a.py", "def f():\n    import sensors"),
+        ("neurovision_assets/a.py", "from neurovision_assets.marts.definitions import defs"),
+        ("neurovision_assets/marts/a.py", "from jobs.marts import marts_job"),
         ("models/a.py", "from . import labels"),
     ],
 )

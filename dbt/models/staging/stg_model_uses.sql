@@ -1,0 +1,10 @@
+select
+    video_id,
+    asset,
+    model,
+    version,
+    release,
+    digest,
+    engine,
+    precision
+from {{ source("sources", "model_uses") }}

@@ -1,0 +1,6 @@
+select
+    profile,
+    asset,
+    place,
+    is_required
+from {{ source("sources", "profile_stages") }}

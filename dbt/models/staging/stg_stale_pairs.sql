@@ -1,0 +1,6 @@
+select
+    video_id,
+    asset,
+    cause,
+    because
+from {{ source("sources", "stale_pairs") }}
