@@ -1,8 +1,8 @@
 """The scores of a set of models on 20 operations that none of them has seen, each with its 95 % interval.
 
 Promised of seed 0 and of seed 1: phase accuracy 0.90, F1@50 0.75, mAP@0.5 0.80, mIoU 0.75.
-``python -m benchmarks.intervals --models FOLDER --seed 1 --work FOLDER`` scores what a build with that seed has written,
-on its test operations; without arguments the models of the repository.
+``python -m benchmarks.intervals --models FOLDER --seed 1 --work FOLDER`` scores what a build with that seed wrote, on
+its test operations; without arguments the models of the repository.
 """
 
 from __future__ import annotations
