@@ -103,6 +103,7 @@ simulate: ## Make operations with exact truth and an index: N=40 SEED=0 OUT=fold
 models: ## Train the four default models on simulated operations and write them (an hour on two cores)
 	@sh scripts/setup.sh base train
 	@$(PYTHON_BIN) -m models.build
+	@$(PYTHON_BIN) -m commands.drift_reference
 
 bench: ## Measure what docs/benchmarks.md promises (hours on two cores)
 	@sh scripts/setup.sh base test train learn

@@ -39,18 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0.
     """
     chosen = _parser().parse_args(arguments)
-    _, validation, test = seeds_of(chosen.seed, chosen.operations)
+    training, validation, test = seeds_of(chosen.seed, chosen.operations)
+    said = "learned by" if chosen.learned else "held out of"
+    seeds = list(training) if chosen.learned else [*validation, *test]
     profile = SURGERY.resolve(ProfileCatalog(user_folder="", default=PROFILE), PROFILE)
     with tempfile.TemporaryDirectory() as folder:
         inference = InferenceResource(repository=folder)
-        found = dict(held_out_rows([*validation, *test][: chosen.most], chosen.work, profile, inference))
+        found = dict(operation_rows(seeds[: chosen.most], chosen.work, profile, inference))
         for model in STAGES_OF:
             path = reference_path(chosen.into, model, 1)
             reference = DriftReference(
                 model=model,
                 figures_version=FIGURES_VERSION,
                 basis=basis_of_model(model, profile, inference),
-                source=f"simulated, held out of the build with seed {chosen.seed}",
+                source=f"simulated, {said} the build with seed {chosen.seed}",
                 operations={name: rows[model] for name, rows in found.items()},
             )
             reference.write(path)
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def held_out_rows(
+def operation_rows(
     seeds: Sequence[int], work: Path, profile: ResolvedProfile, inference: InferenceResource
 ) -> Iterator[tuple[str, dict[str, Row]]]:
     """Name and rows by model of each operation; rows that were computed on the same basis are read back."""
@@ -100,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, default=DEFAULT_WORK, help="folder for rendered operations and rows")
     parser.add_argument("--operations", type=int, default=40, help="of the build; a quarter and a half are held out")
     parser.add_argument("--seed", type=int, default=0, help="of the build")
+    parser.add_argument(
+        "--learned", action="store_true", help="take those that were learned from, to see how much they differ"
+    )
     parser.add_argument("--most", type=int, default=None, help="operations at most, for a trial")
     parser.add_argument("--into", type=Path, default=REPOSITORY, help="folder of models that get the files")
     return parser

@@ -116,11 +116,9 @@ def drift(
 
 def _told(week: "WeekDrift", videos: int) -> dict[str, object]:
     """Numbers that Dagster draws week by week, and every figure, the largest shift first."""
-    rows = [
-        dg.TableRecord({"model": one.model, **figure.model_dump()})
-        for one in week.models
-        for figure in sorted(one.figures, key=lambda figure: (-figure.score, figure.name))
-    ]
+    figures = [(one.model, figure) for one in week.models for figure in one.figures]
+    figures.sort(key=lambda pair: -pair[1].score)
+    rows = [dg.TableRecord({"model": model, **figure.model_dump()}) for model, figure in figures]
     columns = ("p_value", "score", "reference", "week")
     schema = [dg.TableColumn("model"), dg.TableColumn("name"), *(dg.TableColumn(name, "float") for name in columns)]
     scores = {f"{SCORE}/{one.model}": one.score for one in week.models if one.score is not None}

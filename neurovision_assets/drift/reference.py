@@ -3,8 +3,8 @@
 Belongs here: the file beside a model's version, making its rows from stored pictures with the platform's own stages.
 Does not belong here: which operations (``held_out``, ``commands/drift_reference``), figures (``figures``).
 
-Operations that a model learned from would be the wrong reference: on them it is surer, and the extractor's novelty
-lower, than on anything new of the same kind (docs/benchmarks.md), so that every week would differ.
+Operations that a model learned from would be the wrong reference: it has been fitted to them and may be surer of them
+than of anything new, and the difference would pass for drift.
 """
 
 from __future__ import annotations
