@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Render, train, export and score in the work folder; what is complete then replaces the models in one go."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    for chatter in ("onnxscript", "onnx_ir"):
+        logging.getLogger(chatter).setLevel(logging.WARNING)
     import torch
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
