@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from neurovision_assets.drift.figures import FIGURES_VERSION, ROW_OF, STAGES_OF, Row
 from neurovision_assets.profiles import ResolvedProfile
@@ -181,8 +181,11 @@ def _phases(tables: Mapping[str, pa.Table], config: Any, inference: InferenceRes
 
 
 def _read(path: Path, basis: Mapping[str, Basis]) -> DriftReference | None:
-    """A reference of today's figures whose rows stand on what results stand on now."""
+    """A reference of today's figures whose rows stand on what results stand on now; one of another form is none."""
     if not path.is_file():
         return None
-    reference = DriftReference.model_validate_json(path.read_bytes())
+    try:
+        reference = DriftReference.model_validate_json(path.read_bytes())
+    except ValidationError:
+        return None
     return reference if (reference.figures_version, reference.basis) == (FIGURES_VERSION, dict(basis)) else None
