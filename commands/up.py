@@ -37,7 +37,7 @@ from resources.settings import REPOSITORY_ROOT, Settings, load_settings
 HOST = "127.0.0.1"
 """The UI has no login and can do anything: it is for this machine only."""
 DEFAULT_PORT = 3000
-START_WAIT_S = 120.0
+START_WAIT_S = 240.0
 POLL_S = 0.5
 LOG_LINES_SHOWN = 15
 

@@ -43,7 +43,7 @@ Segment = tuple[str, int, float]
 """Phase, seconds, mean confidence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Video:
     """What is stored of one video.
 
@@ -56,6 +56,7 @@ class Video:
         box_scores: of every detection.
         mask_scores: of every mask.
         stages: names of the stages that are stored.
+        gap_s: between each segment and the next; the stage leaves none.
     """
 
     label: str
@@ -66,6 +67,7 @@ class Video:
     box_scores: Sequence[float] = (0.875,)
     mask_scores: Sequence[float] = ()
     stages: Sequence[str] = tuple(stage.name for stage in SURGERY.stages)
+    gap_s: int = 0
 
     @property
     def key(self) -> str:
@@ -80,6 +82,7 @@ class MartsHome:
     settings: Settings
     instance: dg.DagsterInstance
     records: dict[tuple[str, str], ArtifactRecord] = field(default_factory=dict)
+    last: dg.ExecuteInProcessResult | None = None
 
     @property
     def store(self) -> ObjectStore:
@@ -184,7 +187,8 @@ class MartsHome:
     def build(self, *keys: dg.AssetKey) -> dg.ExecuteInProcessResult:
         """Run the job, whole or some of its assets."""
         job = self.definitions().resolve_job_def("marts")
-        return job.execute_in_process(instance=self.instance, asset_selection=keys or None, raise_on_error=False)
+        self.last = job.execute_in_process(instance=self.instance, asset_selection=keys or None, raise_on_error=False)
+        return self.last
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """A table of the warehouse, in the order of its columns."""
@@ -207,7 +211,10 @@ def dg_environment(settings: Settings) -> Iterator[None]:
 
 def tables_of(video: Video) -> dict[str, dict[str, tuple[TableContract, list[dict[str, Any]]]]]:
     """Contract and rows by stage and part."""
-    ends = [sum(seconds for _, seconds, _ in video.segments[: place + 1]) for place in range(len(video.segments))]
+    ends = [
+        sum(seconds for _, seconds, _ in video.segments[: place + 1]) + place * video.gap_s
+        for place in range(len(video.segments))
+    ]
     segments = [
         {
             "segment_index": place,

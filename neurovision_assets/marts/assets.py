@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from neurovision_assets.marts.project import MartsProject
 from neurovision_assets.marts.sources import GROUP
@@ -19,9 +19,6 @@ from resources.warehouse import Warehouse
 
 class MartsTranslator(DagsterDbtTranslator):
     """How a node of dbt's manifest is called in the graph."""
-
-    def __init__(self) -> None:
-        super().__init__(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Schema and table."""

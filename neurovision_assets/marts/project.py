@@ -11,6 +11,7 @@ code location.
 import hashlib
 import shutil
 import sys
+import uuid
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -127,6 +128,6 @@ class MartsProject:
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             return
         self.home.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(".profiles.yml.partial")
+        partial = path.with_name(f".profiles.yml.{uuid.uuid4().hex}")
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
