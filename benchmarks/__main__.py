@@ -1,12 +1,15 @@
 """All benchmarks, one after another; the ones that take longest last."""
 
 from benchmarks import (
+    drift,
     foreign,
     frames,
     fresh_clone,
     inference,
+    intervals,
     main_job,
     memory,
+    plan,
     quantised,
     real_heads,
     report,
@@ -15,8 +18,8 @@ from benchmarks import (
     whole_job,
 )
 
-SPEED = (main_job, fresh_clone, inference, simulator, frames, whole_job, memory, report)
-SCORES = (real_heads, foreign, quantised, scores)
+SPEED = (main_job, fresh_clone, inference, simulator, frames, whole_job, memory, report, plan)
+SCORES = (real_heads, foreign, drift, quantised, intervals, scores)
 
 for benchmark in (*SPEED, *SCORES):
     benchmark.main()
