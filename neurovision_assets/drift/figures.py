@@ -130,7 +130,7 @@ def directions() -> NDArray[np.float64]:
     anything new. ``RandomState`` because NumPy promises its numbers for ever.
     """
     signs = np.random.RandomState(_DIRECTIONS_SEED).randint(0, 2, (APPEARANCES, FEATURE_WIDTH))
-    return (2.0 * signs - 1.0) / np.sqrt(FEATURE_WIDTH)
+    return np.asarray((2.0 * signs - 1.0) / np.sqrt(FEATURE_WIDTH))
 
 
 def _sureness(name: str, values: NDArray[np.float64]) -> Row:
