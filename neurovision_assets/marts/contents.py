@@ -44,7 +44,8 @@ class Content:
 def phase_segments(reader: ArtifactReader, record: ArtifactRecord) -> Rows:
     """Every segment of one video."""
     columns = ["segment_index", "phase", "start_ms", "end_ms", "mean_confidence"]
-    return reader.table(record, SEGMENTS_PART, columns).to_pylist()
+    rows: Rows = reader.table(record, SEGMENTS_PART, columns).to_pylist()
+    return rows
 
 
 def confidences(reader: ArtifactReader, record: ArtifactRecord) -> Rows:
@@ -94,7 +95,8 @@ def gather_contents(content: Content, store: ObjectStore, results: pa.Table, bef
     }
     kept = [row for row in (before.to_pylist() if before is not None else []) if _origin(content, row) in wanted]
     missing = sorted(wanted - {_origin(content, row) for row in kept})
-    reader, rows, unreadable = ArtifactReader(store), kept, []
+    reader, rows = ArtifactReader(store), kept
+    unreadable: list[str] = []
     for video_id, asset, _ in missing:
         try:
             record = reader.required_record(asset, video_id)

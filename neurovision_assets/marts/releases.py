@@ -59,9 +59,9 @@ def model_tables(repository: ModelRepository, training: TrainingHome) -> dict[st
             releases[name, row["digest"]] = {**releases.get((name, row["digest"]), {}), **row}
             if row["origin"] == "code":
                 rows += _card(repository.root / name / CARD_FILE, name, row["digest"])
+    told = {tables.MODEL_RELEASES: list(releases.values()), tables.MODEL_SCORES: rows}
     return {
-        contract.name: pa.Table.from_pylist(list(found), schema=contract.arrow_schema)
-        for contract, found in ((tables.MODEL_RELEASES, releases.values()), (tables.MODEL_SCORES, rows))
+        contract.name: pa.Table.from_pylist(found, schema=contract.arrow_schema) for contract, found in told.items()
     }
 
 

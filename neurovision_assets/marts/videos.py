@@ -7,7 +7,7 @@ is in the stored tables (``contents``). Rows of videos that are gone are left ou
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from neurovision_assets.reprocessing.draft import draw_up
 from neurovision_assets.reprocessing.present import Present, gather
 from neurovision_assets.stage.failures import read_failure
 from neurovision_assets.stage.pipeline import Pipeline
+from neurovision_assets.tables import TableContract
 from neurovision_assets.uploads.record import load_record
 from resources.database.engine import Database
 from resources.database.tables import PROVENANCE_INDEX
@@ -64,17 +65,15 @@ def video_tables(platform: Platform, known: Sequence[str]) -> dict[str, pa.Table
         draft = draw_up(present, results_by_video(connection))
         index = connection.execute(select(PROVENANCE_INDEX)).mappings().all()
     found = [row for row in index if row["video_id"] in present.uploads]
-    return {
-        contract.name: pa.Table.from_pylist(list(rows), schema=contract.arrow_schema)
-        for contract, rows in (
-            (tables.UPLOADS, _uploads(platform.store, present)),
-            (tables.PROFILE_STAGES, _profile_stages(platform, present)),
-            (tables.RESULTS, map(_result, found)),
-            (tables.MODEL_USES, (use for row in found for use in _uses(row))),
-            (tables.FAILURES, _failures(platform, present)),
-            (tables.STALE_PAIRS, map(vars, draft.items)),
-        )
-    }
+    told: list[tuple[TableContract, Iterable[dict[str, Any]]]] = [
+        (tables.UPLOADS, _uploads(platform.store, present)),
+        (tables.PROFILE_STAGES, _profile_stages(platform, present)),
+        (tables.RESULTS, (_result(row) for row in found)),
+        (tables.MODEL_USES, (use for row in found for use in _uses(row))),
+        (tables.FAILURES, _failures(platform, present)),
+        (tables.STALE_PAIRS, (vars(item) for item in draft.items)),
+    ]
+    return {contract.name: pa.Table.from_pylist(list(rows), schema=contract.arrow_schema) for contract, rows in told}
 
 
 def utc(moment: dt.datetime) -> dt.datetime:
