@@ -10,7 +10,6 @@ from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
 SUITE = "-p tests.watchdog -p no:cacheprovider -n 2 --dist loadgroup --max-worker-restart=0"
-LIMITS = "-o timeout=2 -o clean_up_s=2"
 LOCK_TWICE = """
 import ctypes
 def hang(library=ctypes.CDLL):
@@ -37,22 +36,35 @@ def test_it(thing): assert False
 }
 
 
+LONG = """
+import pytest, time
+@pytest.mark.timeout(60)
+def test_it(): time.sleep(14)
+"""
+
+
+def run_suite(
+    folder: Path, hanging: str, *, timeout_s: int = 2, clean_up_s: int = 2
+) -> subprocess.CompletedProcess[str]:
+    """The tests of a file beside three that do nothing."""
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "test_hanging.py").write_text(hanging)
+    (folder / "test_others.py").write_text("def test_one(): pass\ndef test_two(): pass\ndef test_three(): pass\n")
+    limits = ["-o", f"timeout={timeout_s}", "-o", f"clean_up_s={clean_up_s}"]
+    words = [*SUITE.split(), *limits, "--rootdir", str(folder), str(folder)]
+    command = [sys.executable, "-m", "pytest", *words]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+
+
 @pytest.mark.parametrize("where", HANGS)
 def test_a_suite_that_hangs_ends_and_names_the_test(tmp_path: Path, where: str) -> None:
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    (tmp_path / "test_hanging.py").write_text(LOCK_TWICE + HANGS[where])
-    (tmp_path / "test_others.py").write_text("def test_one(): pass\ndef test_two(): pass\ndef test_three(): pass\n")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        *SUITE.split(),
-        *LIMITS.split(),
-        "--rootdir",
-        str(tmp_path),
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    done = run_suite(tmp_path, LOCK_TWICE + HANGS[where])
     assert done.returncode == 1
     assert "crashed while running 'test_hanging.py::test_it'" in done.stdout
     assert "in hang\n" in done.stderr, "the stack"
+
+
+def test_a_test_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
+    done = run_suite(tmp_path, LONG, timeout_s=1, clean_up_s=10)
+    assert done.returncode == 0, done.stderr
+    assert "4 passed" in done.stdout

@@ -49,28 +49,35 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     """Fixtures before the test."""
-    with _watched(item.config):
+    with _watched(item.config, item.get_closest_marker("timeout")):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """The test."""
-    with _watched(item.config):
+    with _watched(item.config, item.get_closest_marker("timeout")):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     """Fixtures after it, those of its module and of the session too."""
-    with _watched(item.config):
+    with _watched(item.config, item.get_closest_marker("timeout")):
         return (yield)
 
 
 @contextmanager
-def _watched(config: pytest.Config) -> Iterator[None]:
-    """Where tests have no limit (``-o timeout=0``, to look at one in a debugger), this has none either."""
+def _watched(config: pytest.Config, own: pytest.Mark | None = None) -> Iterator[None]:
+    """Where tests have no limit (``-o timeout=0``, to look at one in a debugger), this has none either.
+
+    Args:
+        config: with the limit of all tests.
+        own: a test's own limit.
+    """
     limit_s = float(config.getvalue("timeout") or config.getini("timeout") or 0)
+    if limit_s and own:
+        limit_s = float(own.args[0])
     if limit_s:
         _watch(config, limit_s + float(config.getini(CLEAN_UP)))
     try:
