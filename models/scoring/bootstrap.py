@@ -40,7 +40,8 @@ def intervals(
     drawn = rng.integers(0, len(operations), size=(resamples, len(operations)))
     rows = [figures_of([operations[place] for place in places]) for places in drawn]
     tail = (1 - confidence) / 2
-    return {
-        name: (value, *(float(end) for end in np.quantile([row[name] for row in rows], [tail, 1 - tail])))
-        for name, value in figures_of(operations).items()
-    }
+    found = {}
+    for name, value in figures_of(operations).items():
+        low, high = np.quantile([row[name] for row in rows], [tail, 1 - tail])
+        found[name] = (value, float(low), float(high))
+    return found

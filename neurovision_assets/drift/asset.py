@@ -9,7 +9,7 @@ gives the same score however often it is looked at, so the stated rate of false 
 
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -67,7 +67,7 @@ def drift_reference(
     from neurovision_assets.drift.held_out import reference_of_served
 
     profile = SURGERY.resolve(profiles, profiles.default)
-    told: dict[str, object] = {}
+    told: dict[str, Any] = {}
     for model in KINDS:
         try:
             reference, made = reference_of_served(model, profile, inference, datasets, training)
@@ -114,7 +114,7 @@ def drift(
     yield dg.MaterializeResult(metadata=_told(week, len(videos)), check_results=[_judged(week)])
 
 
-def _told(week: "WeekDrift", videos: int) -> dict[str, object]:
+def _told(week: "WeekDrift", videos: int) -> dict[str, Any]:
     """Numbers that Dagster draws week by week, and every figure, the largest shift first."""
     figures = [(one.model, figure) for one in week.models for figure in one.figures]
     figures.sort(key=lambda pair: -pair[1].score)
