@@ -19,6 +19,7 @@ from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.surgery.phases.asset import SEGMENTS_PART
 from neurovision_assets.surgery.pipeline import FRAMES as FRAMES_STAGE
 from neurovision_assets.surgery.pipeline import PHASES as PHASES_STAGE
+from neurovision_assets.training.annotations.draft import AnnotationError
 from neurovision_assets.training.annotations.importing import note_people
 from neurovision_assets.training.dataset.corrections import Correction, check_corrections, keep_corrections
 from neurovision_assets.training.dataset.folder import write_rows
@@ -28,6 +29,7 @@ from neurovision_assets.uploads.record import load_record
 from resources.object_store import ObjectStore
 
 SET_NAME: Final = "reviewed"
+NEEDED: Final = ("surgeon", "operation_type")
 BATCH_ROWS: Final = 64
 
 Row = dict[str, Any]
@@ -54,9 +56,25 @@ def take_corrections(corrections: tuple[Correction, ...], path: Path, layout: La
     reader = ArtifactReader(store)
     videos = {name: _operation(name, reader, store) for name in wanted if _is_video(name, reader)}
     check_corrections(corrections, path, {**known, **videos})
+    _check_people(videos, path)
     if videos:
         _add(videos, layout, reader)
     return keep_corrections(corrections, layout)
+
+
+def _check_people(videos: dict[str, Row], path: Path) -> None:
+    """Refuse a video whose upload did not tell what every operation must tell: the checkpoint would stop all data.
+
+    Raises:
+        AnnotationError: the video and what is missing.
+    """
+    for video_id, row in videos.items():
+        if missing := [name for name in NEEDED if not row[name]]:
+            raise AnnotationError(
+                f"Nobody said the {' and the '.join(missing)} of {video_id}.",
+                path=path,
+                remedy="Process its file again with a sidecar that does, then give the corrections again.",
+            )
 
 
 def _is_video(name: str, reader: ArtifactReader) -> bool:
