@@ -13,6 +13,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
+from simulator.encoder import start_encoding
 from simulator.operation import OperationPlan
 from simulator.view import Picture
 from simulator.workers import pictures
@@ -82,6 +83,7 @@ def write_video(
             stream.time_base = stream.codec_context.time_base = TIME_BASE
             # With slices in threads x264 writes other bytes when the machine is busy.
             stream.codec_context.thread_type = "FRAME"
+            start_encoding(container)
             rendered = pictures(plan, [float(time * 1000) for time in times], width, height, processes, faces)
             for number, (time, picture) in enumerate(zip(times, rendered, strict=True)):
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")

@@ -18,6 +18,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from simulator.encoder import start_encoding
+
 Image = npt.NDArray[np.uint8]
 
 NUMBER_BITS = 10
@@ -106,6 +108,7 @@ def write_clip(
         if clockwise_deg:
             stream.set_display_rotation(-clockwise_deg)
         noise = container.add_stream("aac", rate=48000) if sound else None
+        start_encoding(container)
         for index in range(count):
             stored = np.ascontiguousarray(np.rot90(picture(index, *upright), turns))
             frame = av.VideoFrame.from_ndarray(stored, format="rgb24").reformat(format=pixel_format)
@@ -199,6 +202,7 @@ def write_oversized(path: Path, *, codec: str = "libx264", size: tuple[int, int]
         options = FASTEST.get(codec, {})
         stream: Any = container.add_stream(codec, rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        start_encoding(container)
         frame = av.VideoFrame(width, height, "yuv420p")
         for plane in frame.planes:
             plane.update(bytes([128]) * plane.buffer_size)

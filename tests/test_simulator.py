@@ -299,6 +299,13 @@ def test_videos_decode_with_the_right_rate_and_count(tmp_path: Path, codec: str,
     assert [file.name for file in tmp_path.iterdir()] == ["film.mp4"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: the encoder cannot ask for real-time scheduling")
+def test_an_encoder_does_not_change_how_its_caller_is_scheduled(tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
+    write_video(plan_operation(3, 20.0), tmp_path / "film.mp4", fps=0.5, width=160, height=120, codec="libsvtav1")
+    assert os.sched_getscheduler(0) == before
+
+
 def test_variable_rate_keeps_true_times(tmp_path: Path) -> None:
     operation = plan_operation(3, 20.0)
     path = tmp_path / "film.mp4"
