@@ -229,7 +229,7 @@ def test_a_corrected_video_of_the_platform_becomes_an_operation(shared_data: Pat
     platform = new_home(tmp_path / "platform")
     clip = shared_data / "surgery" / "clips" / "cholect50_VID74_sec0807-0841_1fps.mp4"
     video = Path(shutil.copy(clip, tmp_path))
-    told = {"operation_id": "op-74", "surgeon": "Dr. Example", "operation_type": "laparoscopic-cholecystectomy"}
+    told = {"operation_id": "operation_074", "surgeon": "Dr. Example", "operation_type": "laparoscopic-cholecystectomy"}
     video.with_suffix(".json").write_text(json.dumps(told))
     done = platform.process(video)
     assert done.code == 0, done.err
