@@ -16,13 +16,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = {
     "base": "requirements.lock",
-    **{name: f"requirements-{name}.lock" for name in ("test", "train", "learn")},
+    **{name: f"requirements-{name}.lock" for name in ("test", "train", "learn", "services")},
 }
 PURPOSES = {
     "base": "What `make process` and `make up` need.",
     "test": "What `make test` adds to requirements.lock.",
     "train": "What `make models` adds: PyTorch and the ONNX exporter.",
     "learn": "What the learning loop adds: DVC, Great Expectations, MLflow, dbt.",
+    "services": "What production's services add: clients of PostgreSQL, S3 and Triton, Dagster's Kubernetes launcher.",
 }
 HEADER = """# {purpose}
 # Written by scripts/lock.py from pyproject.toml for Python 3.11, Linux x86_64; complete, so that pip resolves nothing.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings .venv up to the locks and says nothing when it is: setup.sh SET..., where SET is base, test, train or learn.
+# Brings .venv up to the locks and says nothing when it is: setup.sh SET..., where SET is base, test, train, learn or services.
 # A stamp in .venv holds the checksum of what a set was made from, so the next call costs milliseconds.
 set -eu
 cd "$(dirname "$0")/.."
@@ -12,8 +12,8 @@ say() { echo "set-up: $1" >&2; }
 lock_of() {
     case $1 in
     base) echo requirements.lock ;;
-    test | train | learn) echo "requirements-$1.lock" ;;
-    *) fail "unknown set '$1' (base, test, train, learn)" ;;
+    test | train | learn | services) echo "requirements-$1.lock" ;;
+    *) fail "unknown set '$1' (base, test, train, learn, services)" ;;
     esac
 }
 

@@ -1,7 +1,7 @@
 """A server of another project as a process of this machine, on 127.0.0.1 only.
 
-Belongs here: starting, waiting until it answers, stopping, and what tests do to it (kill, freeze). Does not belong here:
-what one server needs (a module each), which servers run together (``commands.up_services``).
+Belongs here: starting, waiting until it answers, stopping, and what tests do to it (kill, freeze). Does not belong
+here: what one server needs (a module each), which servers run together (``commands.up_services``).
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class LocalServer(ABC):
         return {}
 
     def prepare(self) -> None:
-        """What must lie on the disk before the first start."""
+        """Write what must lie on the disk before it starts."""
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     @property
     def log(self) -> Path:
@@ -72,7 +73,6 @@ class LocalServer(ABC):
         Raises:
             TransientFailure: it ended, or did not answer in time; its last words are part of the text.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.prepare()
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
