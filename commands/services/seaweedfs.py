@@ -1,0 +1,218 @@
+"""SeaweedFS, a real S3 server, as one process of this machine.
+
+Belongs here: its ports, its identities, its buckets, what it leaves behind. Does not belong here: what the platform
+keeps in it (``resources.object_store``).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from commands.services.server import HOST, LocalServer, free_port
+from resources.settings import REPOSITORY_ROOT
+
+PROGRAM = REPOSITORY_ROOT / ".services" / "seaweedfs" / "bin" / "weed"
+GRPC_OFFSET = 10_000
+"""Each of its servers also listens at its port plus this."""
+LAST_PORT = 65_535
+LEFT_BEHIND = Path("/tmp")  # noqa: S108 - written into the program: there it puts the sockets of those ports
+READY_TIMEOUT_S = 1.0
+VOLUME_MB = 256
+ALL_ACTIONS = ("Admin", "Read", "List", "Tagging", "Write")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who may do what.
+
+    Attributes:
+        name: of the identity; a bucket's policy calls it ``arn:aws:iam:::user/NAME``.
+        access_key: public half.
+        secret_key: secret half.
+        actions: as SeaweedFS spells them, ``Read`` or ``Read:bucket``.
+    """
+
+    name: str
+    access_key: str
+    secret_key: str
+    actions: tuple[str, ...] = ALL_ACTIONS
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Files in PEM for TLS."""
+
+    certificate: Path
+    key: Path
+
+
+class SeaweedFs(LocalServer):
+    """Master, volume, filer and S3 in one process.
+
+    Args:
+        folder: of its data and its log.
+        identities: who may use it.
+        certificate: with one, S3 speaks TLS at a port of its own besides.
+        volumes: of 256 MB that it may make.
+        port: of S3; a free one when None.
+        encryption_key: any secret text; without it SeaweedFS refuses to encrypt what it stores.
+    """
+
+    name: ClassVar[str] = "seaweedfs"
+
+    def __init__(
+        self,
+        folder: Path,
+        identities: Sequence[Identity],
+        *,
+        certificate: Certificate | None = None,
+        volumes: int = 40,
+        port: int | None = None,
+        encryption_key: str = "",
+    ) -> None:
+        super().__init__(folder)
+        self._identities = tuple(identities)
+        self._certificate = certificate
+        self._volumes = volumes
+        self._encryption_key = encryption_key
+        self._port = port or _free_pair()
+        self._tls_port = free_port()
+        self._others = {name: _free_pair() for name in ("master", "volume", "filer")}
+        self._sockets: Path | None = None
+
+    @property
+    def url(self) -> str:
+        """Where S3 answers."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def tls_url(self) -> str:
+        """Where it answers over TLS, with a certificate."""
+        return f"https://{HOST}:{self._tls_port}"
+
+    def command(self) -> Sequence[str | Path]:
+        """``weed server`` with all that it would do for others turned off."""
+        tls = self._certificate
+        return [
+            PROGRAM,
+            "-logtostderr=true",
+            "server",
+            f"-dir={self.folder / 'data'}",
+            f"-ip={HOST}",
+            f"-ip.bind={HOST}",
+            "-master.telemetry=false",
+            "-master.electionTimeout=1s",
+            f"-master.volumeSizeLimitMB={VOLUME_MB}",
+            f"-volume.max={self._volumes}",
+            *(f"-{name}.port={port}" for name, port in self._others.items()),
+            "-filer",
+            f"-filer.localSocket={self._socket_folder / 'f.sock'}",
+            "-s3",
+            f"-s3.port={self._port}",
+            f"-s3.config={self.folder / 's3.json'}",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-s3.allowDeleteBucketNotEmpty=false",
+            "-s3.autoCreateBucket=false",
+            f"-s3.localSocket={self._socket_folder / 's.sock'}",
+            *(
+                (
+                    f"-s3.port.https={self._tls_port}",
+                    f"-s3.cert.file={tls.certificate}",
+                    f"-s3.key.file={tls.key}",
+                )
+                if tls
+                else ()
+            ),
+        ]
+
+    def environment(self) -> Mapping[str, str]:
+        """The secret that encrypts; on the command line everybody would see it."""
+        return {"WEED_S3_SSE_KEY": self._encryption_key} if self._encryption_key else {}
+
+    def prepare(self) -> None:
+        """Write who may use it."""
+        super().prepare()
+        (self.folder / "data").mkdir(exist_ok=True)
+        identities = [
+            {
+                "name": who.name,
+                "credentials": [{"accessKey": who.access_key, "secretKey": who.secret_key}],
+                "actions": list(who.actions),
+            }
+            for who in self._identities
+        ]
+        config = self.folder / "s3.json"
+        config.touch(mode=0o600)
+        config.write_text(json.dumps({"identities": identities}), encoding="utf-8")
+
+    def is_ready(self) -> bool:
+        """S3 answers."""
+        try:
+            with urlopen(f"{self.url}/healthz", timeout=READY_TIMEOUT_S) as answer:
+                return bool(answer.status == 200)
+        except (URLError, OSError):
+            return False
+
+    def stop(self) -> None:
+        """End it at once: asked to end it takes 15 s, and what it has acknowledged survives either way."""
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and remove its sockets."""
+        super().kill()
+        if self._sockets is not None:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+            self._sockets = None
+        for port in (self._port, *self._others.values()):
+            for left in LEFT_BEHIND.glob(f"seaweedfs-*-grpc-{port + GRPC_OFFSET}.sock"):
+                left.unlink(missing_ok=True)
+
+    def make_bucket(self, name: str) -> None:
+        """Make a bucket as the first identity; one that is there stays."""
+        import boto3
+        from botocore.config import Config
+
+        who = self._identities[0]
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=who.access_key,
+            aws_secret_access_key=who.secret_key,
+            config=Config(retries={"mode": "standard", "max_attempts": 6}),
+        )
+        if name not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+            client.create_bucket(Bucket=name)
+
+    @property
+    def _socket_folder(self) -> Path:
+        """A short path: the name of a socket may have some hundred characters."""
+        if self._sockets is None:
+            self._sockets = Path(tempfile.mkdtemp(prefix="weed-"))
+        return self._sockets
+
+
+def _free_pair() -> int:
+    """A port that is free together with the one that lies `GRPC_OFFSET` above it."""
+    while True:
+        port = free_port()
+        above = port + GRPC_OFFSET
+        if above > LAST_PORT:
+            port, above = port - GRPC_OFFSET, port
+        with socket.socket() as first, socket.socket() as second:
+            try:
+                first.bind((HOST, port))
+                second.bind((HOST, above))
+            except OSError:
+                continue
+        return port
