@@ -10,15 +10,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
-from urllib.error import URLError
-from urllib.request import urlopen
 
-from commands.services.server import HOST, LocalServer, free_port
+from commands.services.server import HOST, LocalServer, answers, free_port
 from resources.errors import TransientFailure
 from resources.settings import REPOSITORY_ROOT
 
 PROGRAM = REPOSITORY_ROOT / ".services" / "juicefs" / "bin" / "juicefs"
-READY_TIMEOUT_S = 1.0
 FORMAT_TIMEOUT_S = 60.0
 
 
@@ -82,8 +79,4 @@ class JuiceFs(LocalServer):
 
     def is_ready(self) -> bool:
         """It answers."""
-        try:
-            with urlopen(f"{self.url}/minio/health/live", timeout=READY_TIMEOUT_S) as answer:
-                return bool(answer.status == 200)
-        except (URLError, OSError):
-            return False
+        return answers(f"{self.url}/minio/health/live")

@@ -14,10 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
-from urllib.error import URLError
-from urllib.request import urlopen
 
-from commands.services.server import HOST, LocalServer, free_port
+from commands.services.server import HOST, LocalServer, answers, free_port
 from resources.settings import REPOSITORY_ROOT
 
 PROGRAM = REPOSITORY_ROOT / ".services" / "seaweedfs" / "bin" / "weed"
@@ -25,7 +23,6 @@ GRPC_OFFSET = 10_000
 """Each of its servers also listens at its port plus this."""
 LAST_PORT = 65_535
 LEFT_BEHIND = Path("/tmp")  # noqa: S108 - written into the program: there it puts the sockets of those ports
-READY_TIMEOUT_S = 1.0
 VOLUME_MB = 256
 ALL_ACTIONS = ("Admin", "Read", "List", "Tagging", "Write")
 
@@ -157,11 +154,7 @@ class SeaweedFs(LocalServer):
 
     def is_ready(self) -> bool:
         """S3 answers."""
-        try:
-            with urlopen(f"{self.url}/healthz", timeout=READY_TIMEOUT_S) as answer:
-                return bool(answer.status == 200)
-        except (URLError, OSError):
-            return False
+        return answers(f"{self.url}/healthz")
 
     def stop(self) -> None:
         """End it at once: asked to end it takes 15 s, and what it has acknowledged survives either way."""

@@ -21,6 +21,7 @@ from resources.errors import TransientFailure
 
 HOST = "127.0.0.1"
 POLL_S = 0.1
+ANSWER_TIMEOUT_S = 1.0
 STOP_WAIT_S = 20.0
 LOG_LINES_SHOWN = 20
 
@@ -30,6 +31,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers an HTTP GET with success."""
+    import requests
+
+    try:
+        return requests.get(url, timeout=ANSWER_TIMEOUT_S).ok
+    except requests.RequestException:
+        return False
 
 
 class LocalServer(ABC):
