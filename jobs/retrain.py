@@ -4,19 +4,49 @@ Belongs here: the job's name, selection and tags, the schedule. Does not belong 
 (``neurovision_assets/training/requests``).
 """
 
+import json
+from pathlib import Path
+
 import dagster as dg
+import yaml
 
 from neurovision_assets.stage.step import RUN_TIME_TAG
 from neurovision_assets.training.assets import TRAINING_KEYS
 from neurovision_assets.training.dataset.told import dataset_key
 from neurovision_assets.training.kinds import KINDS
 from neurovision_assets.training.requests import request_retraining
+from resources.errors import ConfigurationError
+from resources.settings import load_settings
 
 RETRAIN = "retrain"
 TRAINING_TAG = "neurovision/training"
 """One training at a time, whatever the model (``dagster.yaml``): it has all cores, or the card."""
+POD_TAG = "dagster-k8s/config"
+"""Dagster's Kubernetes launcher reads it; every other launcher leaves it alone."""
 LONGEST_S = 24 * 3600
 SUNDAY_NIGHT = "0 2 * * 0"
+
+
+def pod_tags(path: Path | None) -> dict[str, str]:
+    """The tag that gives a retraining's pod its own image, card and nodes.
+
+    Raises:
+        ConfigurationError: the file that the setting names is not there, or is no YAML mapping.
+    """
+    if path is None:
+        return {}
+    try:
+        pod = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(pod, dict):
+            raise ValueError("it is no mapping")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigurationError(
+            f"The file cannot be used: {error}.",
+            subject="NEUROVISION_TRAINING_POD_FILE",
+            remedy="Name a YAML file with container_config and pod_spec_config, or unset it.",
+        ) from error
+    return {POD_TAG: json.dumps(pod, sort_keys=True)}
+
 
 retrain_job = dg.define_asset_job(
     RETRAIN,
@@ -24,7 +54,12 @@ retrain_job = dg.define_asset_job(
         *(dataset_key(name) for name in ("frames", "annotations", "splits")), *TRAINING_KEYS
     ),
     description="NeuroVision Training Pipeline: End-to-end ML training pipeline. A partition a model.",
-    tags={RUN_TIME_TAG: str(LONGEST_S), TRAINING_TAG: "1", "dagster/priority": "-5"},
+    tags={
+        RUN_TIME_TAG: str(LONGEST_S),
+        TRAINING_TAG: "1",
+        "dagster/priority": "-5",
+        **pod_tags(load_settings().training_pod_file),
+    },
 )
 
 

@@ -103,6 +103,9 @@ class Settings(BaseSettings):
         default="", description="DVC's remote `storage`: s3://bucket/prefix or a folder; empty means the home folder."
     )
     training_preset: str = Field(default="laptop", description="Preset of training/params.yaml.")
+    training_pod_file: Path | None = Field(
+        default=None, description="YAML file of what a retraining's pod has besides, where Kubernetes starts runs."
+    )
     mlflow_url: str = Field(default="", description="MLflow's server; empty means SQLite in the home folder.")
 
     @field_validator("home")
