@@ -42,7 +42,6 @@ class ModelContract:
     inputs: tuple[TensorContract, ...]
     outputs: tuple[TensorContract, ...]
     labels: tuple[str, ...]
-    preferred_batch_sizes: tuple[int, ...] = ()
 
     @property
     def picture_px(self) -> tuple[int, int]:
@@ -70,7 +69,6 @@ CONTRACTS: Final = {
             inputs=(TensorContract("features", "FP32", (-1, FEATURE_WIDTH)),),
             outputs=(TensorContract("predictions", "FP32", (-1, len(PHASES))),),
             labels=PHASES,
-            preferred_batch_sizes=(4, 8),
         ),
         ModelContract(
             name=DETECTOR,

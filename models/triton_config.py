@@ -12,7 +12,9 @@ from typing import Final
 from models.contracts import EXTRACTOR, FEATURE_WIDTH, SEGMENTER, TAXONOMY, VERSION, ModelContract, TensorContract
 
 SERVED_VERSIONS: Final = 2
+PREFERRED_BATCH_SIZES: Final = (4, 8)
 QUEUE_DELAY_US: Final = 100
+"""Both by NV-101; a larger request goes at once."""
 _LABELLED: Final = frozenset({"predictions", "classes", "probabilities"})
 """Outputs whose channels or values are indices into `labels.txt`."""
 
@@ -23,7 +25,7 @@ def sha256_of(path: Path) -> str:
 
 
 def write_model_files(repository: Path, contract: ModelContract) -> None:
-    """Write `config.pbtxt`, the processor's variant where one is needed, and `labels.txt` of one model.
+    """Write `config.pbtxt`, the processor's variant, and `labels.txt` of one model.
 
     The segmenter's file names the digest of the extractor's `model.onnx`, which must therefore exist already.
     """
@@ -33,13 +35,10 @@ def write_model_files(repository: Path, contract: ModelContract) -> None:
     if contract.name == SEGMENTER:
         parameters["feature_extractor_digest"] = sha256_of(repository / EXTRACTOR / "1" / "model.onnx")
         parameters["feature_width"] = str(FEATURE_WIDTH)
-        on_gpu = config_text(contract, parameters, instance="kind: KIND_GPU\n    gpus: [ 0 ]")
-        (folder / "config.pbtxt").write_text(on_gpu)
-        (folder / "configs").mkdir(exist_ok=True)
-        on_processor = config_text(contract, parameters, instance="kind: KIND_CPU")
-        (folder / "configs" / "cpu.pbtxt").write_text(on_processor)
-    else:
-        (folder / "config.pbtxt").write_text(config_text(contract, parameters, instance="kind: KIND_AUTO"))
+    where = "kind: KIND_GPU\n    gpus: [ 0 ]" if contract.name == SEGMENTER else "kind: KIND_AUTO"
+    (folder / "config.pbtxt").write_text(config_text(contract, parameters, instance=where))
+    (folder / "configs").mkdir(exist_ok=True)
+    (folder / "configs" / "cpu.pbtxt").write_text(config_text(contract, parameters, instance="kind: KIND_CPU"))
     if contract.labels:
         (folder / "labels.txt").write_text("".join(f"{label}\n" for label in contract.labels))
 
@@ -61,12 +60,9 @@ def config_text(contract: ModelContract, parameters: dict[str, str], *, instance
         f"version_policy {{\n  latest {{ num_versions: {SERVED_VERSIONS} }}\n}}",
         f"instance_group [\n  {{\n    count: 1\n    {instance}\n  }}\n]",
     ]
-    if contract.preferred_batch_sizes:
-        sizes = ", ".join(str(size) for size in contract.preferred_batch_sizes)
-        parts.append(
-            f"dynamic_batching {{\n  preferred_batch_size: [ {sizes} ]\n"
-            f"  max_queue_delay_microseconds: {QUEUE_DELAY_US}\n}}"
-        )
+    sizes = ", ".join(str(size) for size in PREFERRED_BATCH_SIZES)
+    batching = [f"preferred_batch_size: [ {sizes} ]", f"max_queue_delay_microseconds: {QUEUE_DELAY_US}"]
+    parts.append("dynamic_batching {\n" + "".join(f"  {line}\n" for line in batching) + "}")
     parts += [
         f'parameters {{\n  key: "{key}"\n  value {{ string_value: "{value}" }}\n}}'
         for key, value in sorted(parameters.items())

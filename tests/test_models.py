@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import yaml
+from tritonclient.grpc import model_config_pb2
 
 from models.contracts import ANATOMIST, CONTRACTS, DETECTOR, EXTRACTOR, NAMES, SEGMENTER
 from models.data import HEIGHT_PX, WIDTH_PX, clip_frames
@@ -88,9 +89,21 @@ def test_segmenter_names_its_backbone_and_its_batching(tmp_path: Path, file: str
     digest = config.parameters["feature_extractor_digest"].string_value
     assert digest == hashlib.sha256(extractor).hexdigest(), "rebuild the segmenter for this backbone"
     assert config.parameters["feature_width"].string_value == "2048"
-    assert list(config.dynamic_batching.preferred_batch_size) == [4, 8]
-    assert config.dynamic_batching.max_queue_delay_microseconds == 100
-    assert config.version_policy.latest.num_versions == 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_is_batched_and_keeps_two_versions_on_graphics_card_and_processor(name: str) -> None:
+    """NV-101, NV-102; both files are the same but for where the model computes."""
+    files = MODELS / name / "config.pbtxt", MODELS / name / "configs" / "cpu.pbtxt"
+    production, processor = (parse_config(path) for path in files)
+    for config in (production, processor):
+        assert list(config.dynamic_batching.preferred_batch_size) == [4, 8]
+        assert config.dynamic_batching.max_queue_delay_microseconds == 100
+        assert config.version_policy.latest.num_versions == 2
+        assert [group.count for group in config.instance_group] == [1]
+    assert model_config_pb2.ModelInstanceGroup.Kind.Name(processor.instance_group[0].kind) == "KIND_CPU"
+    processor.instance_group[0].CopyFrom(production.instance_group[0])
+    assert processor == production
 
 
 def test_all_four_together_are_small() -> None:

@@ -1,7 +1,7 @@
 """The calls that stages make, whatever engine computes them (NV-104…111).
 
 Belongs here: batches within the model's limits, the three named calls with their shapes, pinning. Does not belong here:
-pictures' geometry and thresholds of a stage. A Triton engine takes its place beside ``onnx_engine`` and is chosen here.
+pictures' geometry and thresholds of a stage, engines (``onnx_engine``, ``triton``; ``engines`` chooses).
 """
 
 import asyncio
@@ -14,7 +14,9 @@ import dagster as dg
 import numpy as np
 
 from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure
-from resources.inference.onnx_engine import ENGINE_NAME, PRECISION_NAMES, OnnxModel
+from resources.inference.engine import LoadedModel
+from resources.inference.engines import Engine, open_engine
+from resources.inference.onnx_engine import ENGINE_NAME, PRECISION_NAMES
 from resources.inference.repository import ModelRepository
 from resources.inference.spec import ModelIdentity, ModelSpec
 from resources.settings import REPOSITORY_ROOT, Settings
@@ -22,9 +24,12 @@ from resources.settings import REPOSITORY_ROOT, Settings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from resources.inference.triton.metrics import ClientFigures
+
 SEED_REPOSITORY = REPOSITORY_ROOT / "models"
 MAX_PIXEL_VALUE = np.float32(255)
 IMAGE_AXES = 4
+COLOURS = 3
 
 
 class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -32,13 +37,21 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     Args:
         repository: folder of the runtime model repository.
-        engine: ``onnxruntime`` computes in this process.
-        threads: threads of one call, 0 for one a core.
+        engine: ``onnxruntime`` computes in this process, ``triton`` on a server.
+        threads: threads of one call in this process, 0 for one a core.
+        repository_url: bucket that the repository is mirrored from, ``s3://bucket/prefix``; empty for none.
+        triton_url: the server, ``grpc://host:8001`` or ``http://host:8000``.
+        triton_shared_memory: ``on`` or ``off``; ``auto`` uses it where the server is on this host.
+        triton_deadline_s: longest wait for one answer.
     """
 
     repository: str
     engine: str = ENGINE_NAME
     threads: int = 0
+    repository_url: str = ""
+    triton_url: str = ""
+    triton_shared_memory: str = "auto"
+    triton_deadline_s: float = 30.0
 
     @classmethod
     def of(cls, settings: Settings) -> "InferenceResource":
@@ -47,6 +60,10 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             repository=str(settings.model_repository),
             engine=settings.inference_engine,
             threads=settings.inference_threads,
+            repository_url=settings.model_repository_url,
+            triton_url=settings.triton_url,
+            triton_shared_memory=settings.triton_shared_memory,
+            triton_deadline_s=settings.triton_deadline_s,
         )
 
     @cached_property
@@ -54,24 +71,35 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The repository, filled from the seed where it is empty.
 
         Raises:
-            ConfigurationError: the engine is not known.
+            ConfigurationError: the engine is not known, or its settings cannot be used.
+            TransientFailure: the bucket that it is mirrored from does not answer.
         """
-        if self.engine != ENGINE_NAME:
-            raise ConfigurationError(
-                f"The engine '{self.engine}' is not known.",
-                subject="NEUROVISION_INFERENCE_ENGINE",
-                remedy=f"Use {ENGINE_NAME}.",
-            )
-        repository = ModelRepository(Path(self.repository))
+        root = Path(self.repository)
+        repository = ModelRepository(root, self._engine.publication)
+        if self._engine.bucket is not None:
+            self._engine.bucket.fetch(root)
         repository.install_seed(SEED_REPOSITORY)
+        if self._engine.bucket is not None:
+            self._engine.bucket.add_missing(root, repository.names())
         return repository
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return open_engine(
+            self.engine,
+            threads=self.threads,
+            repository_url=self.repository_url,
+            triton_url=self.triton_url,
+            triton_shared_memory=self.triton_shared_memory,
+            triton_deadline_s=self.triton_deadline_s,
+        )
 
     @cached_property
     def _pinned(self) -> dict[str, ModelSpec]:
         return {}
 
     @cached_property
-    def _loaded(self) -> dict[str, OnnxModel]:
+    def _loaded(self) -> dict[str, LoadedModel]:
         return {}
 
     def pin(self, name: str) -> ModelSpec:
@@ -84,11 +112,12 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._pinned.setdefault(name, self.models.describe(name))  # of two threads, the first decides
         return self._pinned[name]
 
-    def model(self, name: str) -> OnnxModel:
+    def model(self, name: str) -> LoadedModel:
         """The pinned version, loaded.
 
         Raises:
-            ConfigurationError: it cannot be loaded, or its file changed after it was pinned.
+            ConfigurationError: it cannot be loaded, its file changed after it was pinned, or the server has another.
+            TransientFailure: the server does not answer.
         """
         if name not in self._loaded:
             spec = self.pin(name)
@@ -99,23 +128,26 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                     subject=spec.identity.label,
                     remedy="Start the run again; install new weights under a new version number.",
                 )
-            self._loaded.setdefault(name, OnnxModel(self.models, spec, self.threads))
+            self._loaded.setdefault(name, self._engine.load(self.models, spec))
         return self._loaded[name]
 
     def is_server_ready(self) -> bool:
         """Whether the engine can take requests at all."""
         try:
-            return bool(self.models.names())
+            return bool(self.models.names()) and self._engine.is_ready()
         except NeuroVisionError:
             return False
 
     def is_model_ready(self, model_name: str) -> bool:
-        """Whether the model is installed and loads."""
+        """Whether the model is installed, loads, and answers a request."""
         try:
-            self.model(model_name)
+            return self.model(model_name).is_alive()
         except NeuroVisionError:
             return False
-        return True
+
+    def client_figures(self) -> "ClientFigures | None":
+        """What the client of a server counted, None where models are computed in this process."""
+        return self._engine.figures()
 
     def describe_use(self, identity: ModelIdentity) -> dict[str, str]:
         """How a model was computed: engine, precision and device, for the provenance record."""
@@ -158,7 +190,8 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
         if not len(images):
             return {name: np.zeros((0, *np.maximum(out.dims, 0)), out.dtype) for name, out in spec.outputs.items()}
-        answers = [self.infer(model_name, {"images": batch}) for batch in _image_batches(images, spec.max_batch_size)]
+        requests = ({"images": batch} for batch in _image_batches(images, spec))
+        answers = list(self.model(model_name).infer_each(requests))
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     def infer_phase_segmentation(
@@ -218,11 +251,24 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
 
 
-def _image_batches(images: "NDArray[np.uint8]", limit: int) -> "Iterator[NDArray[np.float32]]":
-    """NCHW float32 batches in 0..1 from NHWC bytes."""
-    step = max(limit, 1)
+def _image_batches(images: "NDArray[np.uint8]", spec: ModelSpec) -> "Iterator[NDArray[Any]]":
+    """Batches as the model's configuration promises to take them.
+
+    A model with an input of uint8 normalises itself and gets bytes, a quarter of what floats take on a wire, as
+    [H, W, 3] or [3, H, W]. Others get NCHW float32 from 0 to 1.
+    """
+    step = max(spec.max_batch_size, 1)
+    wanted = spec.inputs.get("images")
+    takes_bytes = wanted is not None and wanted.dtype is np.uint8
+    interleaved = wanted is not None and takes_bytes and wanted.dims[-1:] == (COLOURS,)
     for start in range(0, len(images), step):
-        part = images[start : start + step].transpose(0, 3, 1, 2)
-        batch = np.empty(part.shape, np.float32)
-        np.divide(part, MAX_PIXEL_VALUE, out=batch)  # converts, scales and reorders in one pass over the memory
-        yield batch
+        part = images[start : start + step]
+        if interleaved:
+            yield np.ascontiguousarray(part)
+        elif takes_bytes:
+            yield np.ascontiguousarray(part.transpose(0, 3, 1, 2))
+        else:
+            planes = part.transpose(0, 3, 1, 2)
+            batch = np.empty(planes.shape, np.float32)
+            np.divide(planes, MAX_PIXEL_VALUE, out=batch)  # converts, scales and reorders in one pass over the memory
+            yield batch

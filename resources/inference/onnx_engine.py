@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +92,14 @@ class OnnxModel:
         outputs = dict(zip(names, answer, strict=True))
         self.spec.check_outputs(outputs)
         return outputs
+
+    def infer_each(self, requests: Iterable[Mapping[str, NDArray[Any]]]) -> Iterator[dict[str, NDArray[Any]]]:
+        """Answers one after another: a call has all cores anyway."""
+        return map(self.infer, requests)
+
+    def is_alive(self) -> bool:
+        """A session in this process lives as long as the process."""
+        return True
 
     def _check_side(self, side: str, promised: Mapping[str, TensorSpec], actual: list[Any]) -> None:
         found = {node.name: node for node in actual}

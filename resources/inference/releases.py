@@ -40,6 +40,7 @@ def publish(repository: ModelRepository, name: str, model_file: Path, note: Vers
     Raises:
         ServedMeanwhile: another version is served by now.
         PermanentFailure: the file is not the one that the note is about.
+        TransientFailure: the bucket that holds the repository does not answer; nothing is served that was not before.
     """
     with FileLock(repository.root / f".{name}.publishing"):
         served = repository.describe(name).identity
@@ -122,7 +123,11 @@ def _add(repository: ModelRepository, name: str, model_file: Path, note: Version
         )
     for path in temporary.iterdir():
         _flush(path)
+    if repository.outside is not None:
+        repository.outside.store(name, number, temporary)
     temporary.rename(folder / str(number))
+    if repository.outside is not None:
+        repository.outside.announce(repository, name)
     return number
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from filelock import FileLock
 
@@ -28,15 +29,32 @@ SEEDED_FILES = (CONFIG_FILE, LABELS_FILE, "MODEL_CARD.md", "scores.json")
 SEEDED_FOLDERS = ("taxonomies", "configs")
 
 
+class Outside(Protocol):
+    """Who else has the repository: a bucket that holds it, a server that serves it."""
+
+    def store(self, name: str, version: int, folder: Path) -> None:
+        """Take a new version before it appears here.
+
+        Raises:
+            ConfigurationError: the bucket refuses.
+            TransientFailure: the bucket does not answer; the version does not appear.
+        """
+
+    def announce(self, repository: ModelRepository, name: str) -> None:
+        """Hear of a version that has appeared; never raises, since whoever asks for the version tells it again."""
+
+
 @dataclass(frozen=True)
 class ModelRepository:
     """A folder of models in Triton's layout.
 
     Args:
         root: the runtime repository that engines read.
+        outside: who else has it; None for nobody.
     """
 
     root: Path
+    outside: Outside | None = field(default=None, compare=False)
 
     def names(self) -> list[str]:
         """Models that are installed, sorted."""
@@ -101,7 +119,7 @@ class ModelRepository:
         parameters |= note.parameters if note else {}
         return ModelSpec(
             identity=ModelIdentity(
-                name, chosen, parameters.get(RELEASE_PARAMETER, str(chosen)), self._digest(name, chosen)
+                name, chosen, parameters.get(RELEASE_PARAMETER, str(chosen)), self.digest(name, chosen)
             ),
             max_batch_size=config.max_batch_size,
             inputs=tensors_of(name, config.input),
@@ -158,7 +176,12 @@ class ModelRepository:
             )
         return self.root / name / CONFIG_FILE
 
-    def _digest(self, name: str, version: int) -> str:
+    def digest(self, name: str, version: int) -> str:
+        """SHA-256 of a version's model file.
+
+        Raises:
+            ConfigurationError: it is missing or cannot be read.
+        """
         path = self.file(name, version)
         try:
             return sha256_of_file(path)
