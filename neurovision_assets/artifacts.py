@@ -21,11 +21,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from neurovision_assets.provenance import PROVENANCE_METADATA_KEY, Provenance, canonical_json, config_hash
 from neurovision_assets.tables import ContractChecker, TableContract, TableHasher
 from resources.errors import PermanentFailure, TransientFailure
-from resources.object_store import ObjectStore, is_out_of_space, missing_object, sha256_of_file
+from resources.object_store import (
+    ObjectInfo,
+    ObjectStore,
+    Source,
+    altered_object,
+    is_out_of_space,
+    missing_object,
+    sha256_of_file,
+)
 
 RECORD_ENDING = "record.json"
 MAIN_TABLE = "parquet"
-SCRATCH_FOLDER = ".scratch"
 SCRATCH_KEPT_S = 24 * 3600
 
 
@@ -92,7 +99,7 @@ class ArtifactDraft:
         store: where the artifact will lie.
         asset: asset key, ``surgery/phases``.
         video_id: the partition.
-        folder: scratch folder on the store's file system, removed by the caller.
+        folder: scratch folder of the store, removed by the caller.
     """
 
     def __init__(self, store: ObjectStore, asset: str, video_id: str, folder: Path) -> None:
@@ -161,8 +168,7 @@ class ArtifactDraft:
         path = self.path(name)
         digest, size = sha256_of_file(path), path.stat().st_size
         key = part_key(self._asset, self._video_id, name)
-        with self._store.writing(key) as target:
-            shutil.move(path, target)
+        self._store.take_file(key, path, digest)
         return PartRecord(name=name, key=key, sha256=digest, size_bytes=size, content_hash=content_hash)
 
 
@@ -197,15 +203,13 @@ class ArtifactReader:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._verified: set[tuple[str, str, int, float]] = set()
+        self._verified: set[tuple[str, ObjectInfo]] = set()
 
     def record(self, asset: str, video_id: str) -> ArtifactRecord | None:
         """The record of an artifact, None where there is none or it was written by an incompatible version."""
-        key = part_key(asset, video_id, RECORD_ENDING)
-        if self._store.stat(key) is None:
-            return None
+        data = self._store.find_bytes(part_key(asset, video_id, RECORD_ENDING))
         try:
-            return ArtifactRecord.model_validate_json(self._store.read_bytes(key))
+            return None if data is None else ArtifactRecord.model_validate_json(data)
         except ValidationError:
             return None
 
@@ -229,20 +233,12 @@ class ArtifactReader:
         info = self._store.stat(part.key)
         if info is None:
             raise missing_object(part.key)
-        seen = (part.key, part.sha256, info.size_bytes, info.modified_s)
+        seen = (part.sha256, info)
         if seen in self._verified:
             return
-        if info.size_bytes != part.size_bytes or self._digest(part.key) != part.sha256:
-            raise PermanentFailure(
-                "The object was altered after it was written.",
-                subject=part.key,
-                remedy="Materialize its asset again for this video.",
-            )
+        if info.size_bytes != part.size_bytes or self._store.sha256_of(part.key) != part.sha256:
+            raise altered_object(part.key)
         self._verified.add(seen)
-
-    def _digest(self, key: str) -> str:
-        with self._store.open(key) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
     def is_intact(self, record: ArtifactRecord) -> bool:
         """Whether every part is there and unaltered."""
@@ -254,10 +250,16 @@ class ArtifactReader:
         return True
 
     def path(self, record: ArtifactRecord, name: str) -> Path:
-        """A verified part as a local file."""
+        """A verified part as a local file, to be read and never changed."""
         part = record.part(name)
         self.verify(part)
-        return self._store.path_of(part.key)
+        return self._store.local_file(part.key, part.sha256)
+
+    def source(self, record: ArtifactRecord, name: str) -> Source:
+        """A verified part for a decoder, which may begin before all of it is on this machine."""
+        part = record.part(name)
+        self.verify(part)
+        return self._store.source(part.key)
 
     def table(self, record: ArtifactRecord, name: str = MAIN_TABLE, columns: list[str] | None = None) -> pa.Table:
         """A verified table, whole or some of its columns."""
@@ -272,12 +274,12 @@ class ArtifactReader:
 
 @contextmanager
 def scratch_folder(store: ObjectStore) -> Iterator[Path]:
-    """A folder on the store's file system that is gone afterwards, whatever happened.
+    """A folder of the store on this machine that is gone afterwards, whatever happened.
 
     Raises:
         TransientFailure: the disk is full; the files in the folder are written by many libraries, so it is told here.
     """
-    parent = store.path_of(SCRATCH_FOLDER)
+    parent = store.scratch
     try:
         parent.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
@@ -287,7 +289,7 @@ def scratch_folder(store: ObjectStore) -> Iterator[Path]:
         if not is_out_of_space(error):
             raise
         raise TransientFailure(
-            "There is no space left to work in.", subject=SCRATCH_FOLDER, remedy="Free disk space and start it again."
+            "There is no space left to work in.", subject="scratch folder", remedy="Free disk space and start it again."
         ) from error
 
 

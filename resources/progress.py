@@ -64,10 +64,9 @@ class ProgressBoard(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def read(self, video_id: str) -> ProgressRecord | None:
         """The newest record; None before the first, and for one that another version wrote."""
-        if self.object_store.stat(progress_key(video_id)) is None:
-            return None
+        data = self.object_store.find_bytes(progress_key(video_id))
         try:
-            return ProgressRecord.model_validate_json(self.object_store.read_bytes(progress_key(video_id)))
+            return None if data is None else ProgressRecord.model_validate_json(data)
         except ValidationError:
             return None
 

@@ -39,7 +39,7 @@ class Incoming:
     @property
     def folder(self) -> Path:
         """Where a person drops files."""
-        folder = self.store.path_of("incoming")
+        folder = self.store.root / "incoming"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -15,7 +15,6 @@ import pytest
 
 from neurovision_assets.artifacts import (
     MAIN_TABLE,
-    SCRATCH_FOLDER,
     ArtifactDraft,
     ArtifactReader,
     ArtifactRecord,
@@ -39,7 +38,7 @@ def store(tmp_path: Path) -> ObjectStore:
 
 
 def part_path(store: ObjectStore, part: str) -> Path:
-    return store.path_of(f"{ASSET}/{VIDEO_ID}.{part}")
+    return store.root / f"{ASSET}/{VIDEO_ID}.{part}"
 
 
 def test_what_is_published_is_read_back(store: ObjectStore):
@@ -57,7 +56,7 @@ def test_what_is_published_is_read_back(store: ObjectStore):
     assert reader.table(record)["value"].to_pylist() == [1, 2, 3]
     assert json.loads(reader.path(record, "json").read_bytes()) == {"sum": 6}
     assert reader.is_intact(record)
-    assert list(store.path_of(SCRATCH_FOLDER).iterdir()) == []
+    assert list(store.scratch.iterdir()) == []
 
 
 def test_provenance_sits_inside_the_table_s_file(store: ObjectStore):

@@ -139,7 +139,7 @@ def test_what_cannot_be_compared_is_left_out_and_told(home: DriftHome) -> None:
 
 def test_an_altered_table_is_named(home: DriftHome) -> None:
     added = home.add(6)
-    path = home.store.path_of(f"surgery/phases/{added[2]}.parquet")
+    path = home.store.root / f"surgery/phases/{added[2]}.parquet"
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(PermanentFailure, match=added[2]):
         judge(home)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from resources import object_store
 from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure, TransientFailure
-from resources.object_store import TEMPORARY_PREFIX, ObjectStore
+from resources.object_store import ObjectStore, locks
+from resources.object_store.folder import TEMPORARY_PREFIX
 
 MIB = 1 << 20
 PATIENCE_S = 60.0
@@ -158,7 +158,9 @@ def test_a_move_takes_the_object_away(store: ObjectStore):
     assert store.read_bytes("raw/deep/x.mp4") == b"1"
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/x", "file://relative/x", "file:relative", "/bare"])
+@pytest.mark.parametrize(
+    "url", ["s3://bucket/x", "s3:///x", "ftp://host/x", "file://relative/x", "file:relative", "/bare"]
+)
 def test_a_url_that_names_no_folder_is_refused(url: str):
     with pytest.raises(ConfigurationError, match="NEUROVISION_OBJECT_STORE_URL"):
         ObjectStore(url=url).stat("x")
@@ -232,7 +234,7 @@ def test_a_lock_is_respected_and_ends_with_the_process_that_held_it(store: Objec
 
 
 def test_a_lock_that_is_never_given_back_is_a_named_failure(store: ObjectStore, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(object_store, "LOCK_WAIT_S", 0.1)
+    monkeypatch.setattr(locks, "LOCK_WAIT_S", 0.1)
     with (
         store.lock("claim-x"),
         pytest.raises(TransientFailure, match=r"claim-x\.lock: Another process holds this lock"),

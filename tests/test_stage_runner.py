@@ -130,7 +130,7 @@ def test_a_forced_run_computes_again(platform: ToyPlatform):
 def test_an_altered_artifact_is_named_and_made_again(platform: ToyPlatform):
     [only] = platform.add("only")
     platform.run([only])
-    path = platform.store.path_of(f"toy/double/{only}.parquet")
+    path = platform.store.root / f"toy/double/{only}.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     record = platform.reader.required_record("toy/double", only)
 
@@ -182,7 +182,7 @@ def test_provenance_is_inside_the_file_and_in_dagster(platform: ToyPlatform):
     platform.run([only], tags={runner.CALLER_RUN_ID_TAG: "callers-own-id"})
     record = platform.reader.required_record("toy/double", only)
 
-    inside = pq.read_metadata(platform.store.path_of(f"toy/double/{only}.parquet")).metadata
+    inside = pq.read_metadata(platform.store.root / f"toy/double/{only}.parquet").metadata
     assert Provenance.model_validate_json(inside[PROVENANCE_METADATA_KEY.encode()]) == record.provenance
     assert record.provenance.run_id == "callers-own-id"
     seed = platform.reader.required_record("toy/seed", only)

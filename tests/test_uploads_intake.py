@@ -193,12 +193,12 @@ def test_a_failed_listing_is_not_an_empty_folder(incoming: Incoming) -> None:
     incoming.tick()
     before = incoming.state
     aside = incoming.folder.rename(incoming.home / "aside")
-    incoming.store.path_of("incoming").write_bytes(b"")  # a share that is not mounted
+    (incoming.store.root / "incoming").write_bytes(b"")  # a share that is not mounted
     with pytest.raises(TransientFailure, match="cannot be listed"):
         incoming.tick()
     assert incoming.state == before
-    incoming.store.path_of("incoming").unlink()
-    aside.rename(incoming.store.path_of("incoming"))
+    (incoming.store.root / "incoming").unlink()
+    aside.rename(incoming.store.root / "incoming")
     assert len(incoming.ticks().registered) == 1
 
 

@@ -142,9 +142,9 @@ def _quiet_instance() -> Iterator[dg.DagsterInstance]:
 
 def _link(source: ObjectStore, target: ObjectStore, key: str) -> None:
     """The same object under the same key: stages replace files and never change them, so a second name is enough."""
-    path = target.path_of(key)
+    path = target.local_file(key)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source.path_of(key), path)
+        os.link(source.local_file(key), path)
     except OSError:
-        shutil.copyfile(source.path_of(key), path)
+        shutil.copyfile(source.local_file(key), path)

@@ -78,11 +78,9 @@ def write_failure(store: ObjectStore, record: FailureRecord) -> None:
 
 def read_failure(store: ObjectStore, asset: str, video_id: str) -> FailureRecord | None:
     """The newest failure, None where the stage's last try succeeded or there was none."""
-    key = failure_key(asset, video_id)
-    if store.stat(key) is None:
-        return None
+    data = store.find_bytes(failure_key(asset, video_id))
     try:
-        return FailureRecord.model_validate_json(store.read_bytes(key))
+        return None if data is None else FailureRecord.model_validate_json(data)
     except ValidationError:
         return None
 

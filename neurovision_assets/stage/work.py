@@ -24,7 +24,7 @@ from neurovision_assets.uploads.record import UploadRecord
 from resources.errors import PermanentFailure
 from resources.inference.client import InferenceResource
 from resources.inference.spec import ModelSpec
-from resources.object_store import ObjectStore
+from resources.object_store import ObjectStore, Source
 from resources.progress import StageProgress
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
@@ -111,6 +111,10 @@ class Work(Generic[ConfigT]):
     def path(self, stage: str, name: str) -> Path:
         """A part of an input as a local file, verified."""
         return self.reader.path(self.inputs[stage], name)
+
+    def source(self, stage: str, name: str) -> Source:
+        """A part of an input for a decoder, which may begin before all of it is on this machine; verified."""
+        return self.reader.source(self.inputs[stage], name)
 
     def write(self, name: str, contract: TableContract, table: pa.Table) -> None:
         """Add a whole table to the result; it must keep its contract.

@@ -116,10 +116,10 @@ def find_record(store: ObjectStore, video_id: str) -> UploadRecord | None:
         PermanentFailure: it is there and cannot be understood.
     """
     key = record_key(video_id)
-    if store.stat(key) is None:
-        return None
     with without_names(video_id):
-        data = store.read_bytes(key)
+        data = store.find_bytes(key)
+    if data is None:
+        return None
     try:
         return UploadRecord.model_validate_json(data)
     except ValidationError:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neurovision_assets.surgery.frames.clock import MICROSECONDS, FrameClock
@@ -21,6 +20,7 @@ from neurovision_assets.surgery.frames.read import Deadline, PictureReader
 from neurovision_assets.surgery.frames.sampling import GridSampler, Timed
 from neurovision_assets.surgery.video.probe import VideoLimits, VideoProbe
 from resources.errors import PermanentFailure
+from resources.object_store import Source
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -35,12 +35,12 @@ class MediaPart:
     """One file of a recording.
 
     Attributes:
-        path: a local file.
+        source: a local file, or an object that is read where it lies.
         probe: what `probe_video` said about it (rotation, rate and length are taken from there).
         offset_ms: where it begins on the recording's clock; None: where the part before ends.
     """
 
-    path: Path
+    source: Source
     probe: VideoProbe
     offset_ms: int | None = None
 
@@ -147,7 +147,7 @@ class FrameDecoder:
         interval_us = round(MICROSECONDS / part.probe.frame_rate_fps)
         clock: FrameClock | None = None
         grid = Grid(self._fps, start_us, interval_us) if self._sampling == "near" else None
-        reader = PictureReader(part.path, limits=self._limits, deadline=deadline, subject=self._subject, grid=grid)
+        reader = PictureReader(part.source, limits=self._limits, deadline=deadline, subject=self._subject, grid=grid)
         for pts, dts, picture in reader:
             if clock is None:
                 first_tick = reader.tally.earliest_pts

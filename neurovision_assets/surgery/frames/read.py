@@ -15,7 +15,6 @@ from __future__ import annotations
 import heapq
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +26,7 @@ from neurovision_assets.surgery.video.probe import VideoLimits
 from neurovision_assets.surgery.video.remux import UNTIMED_SUFFIXES
 from neurovision_assets.surgery.video.timestamps import FALLBACK_TIME_BASE
 from resources.errors import PermanentFailure
+from resources.object_store import Source
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -83,7 +83,7 @@ class PictureReader:
     """The pictures of a file in display order; iterate once.
 
     Args:
-        path: a local file.
+        source: a local file, or an object that is read where it lies.
         limits: guards of the decoder.
         deadline: when to give up.
         subject: a neutral name for messages.
@@ -91,9 +91,9 @@ class PictureReader:
     """
 
     def __init__(
-        self, path: Path, *, limits: VideoLimits, deadline: Deadline, subject: str, grid: Grid | None = None
+        self, source: Source, *, limits: VideoLimits, deadline: Deadline, subject: str, grid: Grid | None = None
     ) -> None:
-        self._path = path
+        self._source = source
         self._max_pixels = limits.max_pixels
         self._deadline = deadline
         self._subject = subject
@@ -118,7 +118,7 @@ class PictureReader:
                 given_out -= shown.picture is not None
 
     def _decode(self, *, is_careful: bool) -> Iterator[Shown]:
-        with container_files.open_video(self._path, self._max_pixels, subject=self._subject) as container:
+        with container_files.open_video(self._source, self._max_pixels, subject=self._subject) as container:
             stream = container_files.main_video_stream(container, subject=self._subject)
             container_files.check_picture_size(stream, self._max_pixels, subject=self._subject)
             self.time_base = stream.time_base or FALLBACK_TIME_BASE

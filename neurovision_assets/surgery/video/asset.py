@@ -44,7 +44,8 @@ class RecordedPart(BaseModel):
 def video(work: Work[VideoConfig]) -> Outcome:
     """The uploaded recording, probed and copied without metadata tags; the pictures are bit-identical (NV-168)."""
     work.progress(0.0, "Загрузка видео...")
-    sources = [work.store.path_of(key) for key in claim_parts(work.store, work.upload)]
+    keys = claim_parts(work.store, work.upload)
+    sources = [work.store.local_file(key, folder=work.scratch) for key in keys]
     probes = [
         probe_video(source, work.config.limits, subject=subject_of(work, index)) for index, source in enumerate(sources)
     ]
@@ -87,4 +88,4 @@ def media_parts(work: Work[Any]) -> Iterator[MediaPart]:
     """The recording's files in order, verified, for a stage downstream of ``video``."""
     for fact in work.facts(VIDEO.name)["parts"]:
         part = RecordedPart.model_validate(fact)
-        yield MediaPart(path=work.path(VIDEO.name, part.part), probe=part.probe)
+        yield MediaPart(source=work.source(VIDEO.name, part.part), probe=part.probe)

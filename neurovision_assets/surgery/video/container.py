@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from resources.errors import NeuroVisionError, PermanentFailure, TransientFailure
+from resources.object_store import Source, opened, size_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -50,8 +51,8 @@ class DisplayTurn:
     warnings: tuple[str, ...]
 
 
-def open_video(path: Path, max_pixels: int, *, subject: str) -> InputContainer:
-    """Open a local file for reading.
+def open_video(source: Source, max_pixels: int, *, subject: str) -> InputContainer:
+    """Open a recording for reading: a local file, or an object that is loaded while it is read.
 
     `max_pixels` reaches the decoders that look into the stream while it is opened, so that no picture
     buffer of a larger size is ever allocated.
@@ -62,7 +63,7 @@ def open_video(path: Path, max_pixels: int, *, subject: str) -> InputContainer:
     """
     import av
 
-    if path.stat().st_size == 0:
+    if size_of(source) == 0:
         raise PermanentFailure(
             "The file is empty (zero bytes).",
             subject=subject,
@@ -75,18 +76,22 @@ def open_video(path: Path, max_pixels: int, *, subject: str) -> InputContainer:
     }
     try:
         opened = av.open(
-            str(path.resolve()), "r", options=options, metadata_errors="replace", timeout=(OPEN_TIMEOUT_S, None)
+            str(source.resolve()) if isinstance(source, Path) else source.open(),
+            "r",
+            options=options,
+            metadata_errors="replace",
+            timeout=(OPEN_TIMEOUT_S, None),
         )
     except av.FFmpegError as error:
         # The cause carries the path, and with it maybe a patient's name: it is not chained.
-        raise _why_unreadable(path, subject, error) from None
+        raise _why_unreadable(source, subject, error) from None
     return opened
 
 
-def _why_unreadable(path: Path, subject: str, error: Exception) -> NeuroVisionError:
+def _why_unreadable(source: Source, subject: str, error: Exception) -> NeuroVisionError:
     if isinstance(error, OSError):
         return storage_failure(error, subject)
-    boxes = mp4_boxes(path)
+    boxes = mp4_boxes(source)
     if boxes and "moov" not in boxes:
         return PermanentFailure(
             "The MP4 file has no index (moov box): the recording or its upload was cut off.",
@@ -111,12 +116,12 @@ def storage_failure(error: OSError, subject: str) -> TransientFailure:
     )
 
 
-def mp4_boxes(path: Path) -> list[str]:
+def mp4_boxes(source: Source) -> list[str]:
     """Names of the top-level boxes of an ISO base media file (ISO/IEC 14496-12); empty for any other file."""
-    size = path.stat().st_size
+    size = size_of(source)
     names: list[str] = []
     position = 0
-    with path.open("rb") as file:
+    with opened(source) as file:
         while position + BOX_HEADER_BYTES <= size:
             file.seek(position)
             header = file.read(LARGE_BOX_HEADER_BYTES)
