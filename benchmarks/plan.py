@@ -145,7 +145,7 @@ def tell_parts() -> None:
         if name == "draft":
             draft = draft_now(settings)
         else:
-            propose(Database(url=settings.application_database), draft, "benchmark")
+            propose(Database.of(settings), draft, "benchmark")
         wall_s, own_s = time.perf_counter() - wall_s, time.process_time() - own_s
         print(f"  {name}: {wall_s:.1f} s, {own_s:.1f} s of processor time")
     memory = psutil.Process().memory_info().rss / 1e6

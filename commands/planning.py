@@ -53,7 +53,7 @@ def make_plan(settings: Settings, by: str, sample: int, console: Console) -> tup
     for video_id, stages in laboratory.choose(draft, sample, seed=str(draft.standards)).items():
         console.print(f"computing aside: {video_id}: {', '.join(stages)}")
         looked_at[video_id] = laboratory.look(video_id, stages)
-    database = Database(url=settings.application_database)
+    database = Database.of(settings)
     return propose(database, draft, by, looked_at if sample else None), draft
 
 

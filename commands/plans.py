@@ -56,13 +56,13 @@ def propose_command(settings: Settings, chosen: argparse.Namespace, console: Con
     if plan_id is None:
         console.print(summary_table(draft.summary, "nothing is stale"))
         return
-    show(load_plan(Database(url=settings.application_database), plan_id), console)
+    show(load_plan(Database.of(settings), plan_id), console)
     console.print(f"plan: {plan_id}\nmake approve PLAN={plan_id} lets it run, make refuse PLAN={plan_id} puts it aside")
 
 
 def list_command(settings: Settings, chosen: argparse.Namespace, console: Console) -> None:
     """The newest plans, or every pair of one."""
-    database = Database(url=settings.application_database)
+    database = Database.of(settings)
     if chosen.plan_id:
         show(load_plan(database, chosen.plan_id), console)
         table = Table("video", "asset", "cause", "because")
@@ -90,7 +90,7 @@ def approve_command(settings: Settings, chosen: argparse.Namespace, console: Con
     """Let a plan run."""
     from neurovision_assets.definitions import build_resources
 
-    database = Database(url=settings.application_database)
+    database = Database.of(settings)
     resources = build_resources(settings)
     standards = load_plan(database, _named(chosen.plan_id)).standards
     now = standards_now(SURGERY, resources["profiles"], resources["inference"], standards)
@@ -100,7 +100,7 @@ def approve_command(settings: Settings, chosen: argparse.Namespace, console: Con
 
 def refuse_command(settings: Settings, chosen: argparse.Namespace, console: Console) -> None:
     """Put a plan aside."""
-    refuse(Database(url=settings.application_database), _named(chosen.plan_id), chosen.by, chosen.reason)
+    refuse(Database.of(settings), _named(chosen.plan_id), chosen.by, chosen.reason)
     console.print("refused")
 
 

@@ -7,7 +7,6 @@ that loads Dagster: these commands must answer at once.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -19,12 +18,10 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from commands.instance import instance_config
 from resources.errors import ConfigurationError
 from resources.settings import REPOSITORY_ROOT, Settings
 
-INSTANCE_CONFIG = REPOSITORY_ROOT / "dagster.yaml"
-HOME_PLACE = "{DAGSTER_HOME}"
-"""Where ``dagster.yaml`` needs the folder itself: not everything that reads it has the environment variable."""
 MARK = "NEUROVISION_PLATFORM"
 """Environment variable that all processes of one ``make up`` inherit: whoever carries its value was started by it."""
 TERMINATE_WAIT_S = 20.0
@@ -38,10 +35,10 @@ def prepare_dagster_home(settings: Settings) -> Path:
         The folder, absolute.
 
     Raises:
-        ConfigurationError: the data home cannot be written.
+        ConfigurationError: the data home cannot be written, or a setting cannot be followed.
     """
     home = settings.home.absolute() / "dagster"
-    source, target = instance_config(home), home / "dagster.yaml"
+    source, target = instance_config(settings, home), home / "dagster.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
         if not target.is_file() or target.read_bytes() != source:  # a running daemon may be reading it
@@ -55,12 +52,6 @@ def prepare_dagster_home(settings: Settings) -> Path:
             remedy="Name a folder that this user may write to.",
         ) from error
     return home
-
-
-def instance_config(dagster_home: Path) -> bytes:
-    """``dagster.yaml`` for one home."""
-    text = INSTANCE_CONFIG.read_text(encoding="utf-8")
-    return text.replace(HOME_PLACE, json.dumps(str(dagster_home), ensure_ascii=False)).encode()
 
 
 def platform_environment(settings: Settings, dagster_home: Path, token: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
     try:
-        database = Database(url=load_settings().application_database)
+        database = Database.of(load_settings())
         console.print(one_request(database, chosen.request_id) if chosen.request_id else all_requests(database))
     except NeuroVisionError as error:
         print(f"error: {error}", file=sys.stderr)

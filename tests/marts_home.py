@@ -92,7 +92,7 @@ class MartsHome:
     @property
     def database(self) -> Database:
         """Its application database, opened anew."""
-        return Database(url=self.settings.application_database)
+        return Database.of(self.settings)
 
     @property
     def inference(self) -> InferenceResource:

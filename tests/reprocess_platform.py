@@ -26,7 +26,7 @@ defs = dg.Definitions(
     resources={
         "object_store": STORE,
         "progress": ProgressBoard(object_store=STORE),
-        "database": Database(url=SETTINGS.application_database),
+        "database": Database.of(SETTINGS),
         "inference": InferenceResource(repository=str(SETTINGS.model_repository)),
         "profiles": ProfileCatalog(user_folder=str(SETTINGS.user_profiles), default="toy"),
     },

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, func, inspect, select
 
-from resources.database.engine import Database, current_revision, migrate, open_engine
+from resources.database.engine import Database, open_engine
+from resources.database.schema import current_revision, migrate
 from resources.database.tables import METADATA, REQUESTS, SCHEMA_REVISION, UPLOAD_INDEX, VERSIONS
 from resources.errors import ConfigurationError, NeuroVisionError, TransientFailure
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from commands.platform import instance_config, prepare_dagster_home
+from commands.instance import instance_config
+from commands.platform import prepare_dagster_home
 from jobs.retrain import TRAINING_TAG
 from resources.run_launcher import LocalRunLauncher
 from resources.settings import Settings
@@ -22,14 +23,14 @@ def test_the_home_follows_the_repository(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     copy = prepare_dagster_home(settings) / "dagster.yaml"
     written = copy.stat().st_mtime_ns
-    assert copy.read_bytes() == instance_config(copy.parent)
+    assert copy.read_bytes() == instance_config(settings, copy.parent)
 
     prepare_dagster_home(settings)
     assert copy.stat().st_mtime_ns == written, "what is the same is not written again under a running daemon"
 
     copy.write_text("telemetry: {enabled: true}\n")
     prepare_dagster_home(settings)
-    assert copy.read_bytes() == instance_config(copy.parent)
+    assert copy.read_bytes() == instance_config(settings, copy.parent)
     assert [path.name for path in copy.parent.iterdir()] == ["dagster.yaml"]
 
 

@@ -35,7 +35,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def database_of(settings: Settings) -> Database:
-    return Database(url=settings.application_database)
+    return Database.of(settings)
 
 
 def printed_id(out: str, what: str) -> str:

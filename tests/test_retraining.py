@@ -13,6 +13,7 @@ pytest.importorskip("torch", reason="torch is absent: install the sets train and
 pytest.importorskip("mlflow", reason="MLflow is absent: install the sets train and learn to test retraining")
 
 from commands.retrain import candidate_config, retrain
+from commands.services.mlflow import MlflowServer
 from models.checkpoints import read_tensors, weights_hash
 from neurovision_assets.training.candidate.home import TrainingHome
 from neurovision_assets.training.evaluation.report import read_report
@@ -30,7 +31,7 @@ from resources.inference.repository import ModelRepository
 from resources.model_registry import ModelRegistry
 from resources.settings import Settings
 from tests.learning import coloured_set
-from tests.mlflow_server import Server
+from tests.servers import kill_when
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("retraining"), pytest.mark.timeout(3600)]
 MODEL = "phase_segmenter"
@@ -175,14 +176,14 @@ def test_a_patient_on_both_sides_is_a_leak(hospital: Hospital, tmp_path: Path) -
 
 
 def test_mlflow_that_stops_in_the_middle_stops_the_training_and_the_next_run_is_clean(
-    hospital: Hospital, mlflow_server: Server
+    hospital: Hospital, mlflow_server: MlflowServer
 ) -> None:
     """The server is killed when it has three epochs; what was trained until then is not lost."""
     before = hospital.served.describe(MODEL).identity
     settings = hospital.settings.model_copy(update={"mlflow_url": mlflow_server.url})
     registry = ModelRegistry.of(settings)
     config = candidate_config("v1.0", "laptop", 7, QUICK)
-    killer = mlflow_server.kill_when(lambda: epochs_in(registry) >= 3)
+    killer = kill_when(mlflow_server, lambda: epochs_in(registry) >= 3)
     with pytest.raises(PermanentFailure, match=rf"{mlflow_server.url}: MLflow failed"):
         retrain(settings, hospital.instance, MODEL, config)
     killer.join()
@@ -205,9 +206,8 @@ def epochs_in(registry: ModelRegistry) -> int:
 
 
 @pytest.fixture
-def mlflow_server(tmp_path: Path) -> Iterator[Server]:
+def mlflow_server(tmp_path: Path) -> Iterator[MlflowServer]:
     """A server of its own, gone at the end."""
-    server = Server(tmp_path)
-    server.start()
-    yield server
-    server.kill()
+    database = f"sqlite:///{tmp_path / 'server.db'}"
+    with MlflowServer(tmp_path, database_url=database, artifacts=str(tmp_path)) as server:
+        yield server

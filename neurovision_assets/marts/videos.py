@@ -61,7 +61,7 @@ def video_tables(platform: Platform, known: Sequence[str]) -> dict[str, pa.Table
         NeuroVisionError: database or store cannot be used.
     """
     present = gather(platform.pipeline, platform.database, platform.store, platform.catalog, platform.inference, known)
-    with platform.database.reading() as connection:
+    with platform.database.reading_some_seconds_late() as connection:  # the night's tables
         draft = draw_up(present, results_by_video(connection))
         index = connection.execute(select(PROVENANCE_INDEX)).mappings().all()
     found = [row for row in index if row["video_id"] in present.uploads]

@@ -1,8 +1,9 @@
 """Connections to the application database, SQLite or a server.
 
-Belongs here: opening, transactions, bringing the tables up to date, errors in the house's words. Does not belong here:
-tables (``tables``), queries. A transaction that writes says so at its start: one that begins to write half-way would
-fail in SQLite when another process has written since, whatever patience it was given.
+Belongs here: opening, transactions, errors in the house's words. Does not belong here: tables (``tables``), how they
+get there (``schema``), what only PostgreSQL needs (``server``), queries. A transaction that writes says so at its
+start: one that begins to write half-way would fail in SQLite when another process has written since, whatever patience
+it was given.
 """
 
 from collections.abc import Iterator
@@ -13,27 +14,48 @@ from typing import Any
 
 import dagster as dg
 from pydantic_core import from_json
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
-from resources.database.tables import METADATA, SCHEMA_REVISION, VERSIONS
+from resources.database import server
+from resources.database.schema import SETTING, bring_up_to_date, current_revision
+from resources.database.tables import SCHEMA_REVISION
 from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure, TransientFailure
+from resources.postgres import is_postgres, without_password
+from resources.settings import Settings
 
 BUSY_TIMEOUT_MS = 10_000
 """How long a writer waits for another; a write here takes milliseconds, a plan of 80,000 rows a few seconds."""
+SQLITE = "sqlite"
 WRITES = "neurovision_writes"
-SETTING = "NEUROVISION_DATABASE_URL"
+REPLICA_SETTING = "NEUROVISION_DATABASE_REPLICA_URL"
+POOL_SIZE = 2
 
 
 class Database(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The application database; it is opened, and created where it is missing, at the first use.
 
     Args:
-        url: as SQLAlchemy spells it, ``sqlite:////data/application.db``.
+        url: as SQLAlchemy spells it, ``sqlite:////data/application.db``; without a password, which is read from the
+            environment at each start: Dagster shows a resource's fields to whoever opens its UI.
+        replica_url: of a server that follows it, for reads that tolerate delay.
+        pool_size: connections that a process keeps to a server.
     """
 
     url: str
+    replica_url: str = ""
+    pool_size: int = POOL_SIZE
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Database":
+        """The one of a deployment."""
+        return cls(
+            url=without_password(settings.application_database),
+            replica_url=without_password(settings.database_replica_url) if settings.database_replica_url else "",
+            pool_size=settings.database_pool_size,
+        )
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -42,7 +64,20 @@ class Database(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             NeuroVisionError: the database cannot be used.
         """
-        with _in_our_words(self.url), self._ready.connect() as connection, connection.begin():
+        with _in_our_words(self.url), _reader(self._ready) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def reading_some_seconds_late(self) -> Iterator[Connection]:
+        """The same, from the replica where there is one: for what a night's or a week's summary asks.
+
+        Never for what somebody has just written, asked for or decided: a replica may not know of it yet (T44).
+
+        Raises:
+            NeuroVisionError: the database cannot be used.
+        """
+        engine = self._replica or self._ready
+        with _in_our_words(str(engine.url)), _reader(engine) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -53,87 +88,58 @@ class Database(dg.ConfigurableResource):  # type: ignore[type-arg]
             NeuroVisionError: the database cannot be used.
         """
         with _in_our_words(self.url), _writer(self._ready) as connection, connection.begin():
+            if connection.dialect.name != SQLITE:
+                server.take_writers_turn(connection)
             yield connection
 
     @cached_property
     def _ready(self) -> Engine:
-        engine = open_engine(self.url)
+        engine = open_engine(self.url, self.pool_size)
         with _writer(engine) as connection, connection.begin():
-            bring_up_to_date(connection)
+            if engine.dialect.name == SQLITE:
+                bring_up_to_date(connection)
+            else:
+                server.prepare(connection, bring_up_to_date)
         return engine
 
+    @cached_property
+    def _replica(self) -> Engine | None:
+        """The replica where it has this code's tables; one that is being migrated does not yet."""
+        if not self.replica_url:
+            return None
+        engine = open_engine(self.replica_url, self.pool_size, REPLICA_SETTING)
+        with _in_our_words(self.replica_url), _reader(engine) as connection, connection.begin():
+            return engine if current_revision(connection) == SCHEMA_REVISION else None
 
-def open_engine(url: str) -> Engine:
-    """An engine whose SQLite files can be read while they are written (write-ahead log) and wait for their turn.
+
+def open_engine(url: str, pool_size: int = POOL_SIZE, variable: str = SETTING) -> Engine:
+    """An engine; with SQLite, one whose files can be read while they are written (write-ahead log).
 
     Raises:
         ConfigurationError: the URL cannot be used.
     """
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
+        if parsed.get_backend_name() == SQLITE and parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        if is_postgres(url):
+            return server.open_database(url, pool_size, from_json, variable)
         engine = create_engine(parsed, json_deserializer=from_json)  # a plan reads 80,000 small documents
     except (ArgumentError, ModuleNotFoundError, OSError) as error:
         raise ConfigurationError(
             f"The application database cannot be opened ({type(error).__name__}).",
-            subject=SETTING,
+            subject=variable,
             remedy="Correct the URL, or unset it to have SQLite in the data home.",
         ) from error
-    if engine.dialect.name == "sqlite":
+    if engine.dialect.name == SQLITE:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def bring_up_to_date(connection: Connection) -> None:
-    """Make the tables, or run the migrations that a database has not seen yet, inside the caller's transaction.
-
-    Raises:
-        ConfigurationError: the database was written by a newer version of this code.
-    """
-    revision = current_revision(connection)
-    if revision is None:  # a test compares this short way with the migrations' long one
-        METADATA.create_all(connection)
-        connection.execute(VERSIONS.insert().values(version_num=SCHEMA_REVISION))
-    elif revision != SCHEMA_REVISION:
-        from alembic.util import CommandError
-
-        try:
-            migrate(connection, "head")
-        except CommandError as error:
-            raise ConfigurationError(
-                f"The application database was made by another version of this code ({error}).",
-                subject=SETTING,
-                remedy="Use the version that made it, or a newer one.",
-            ) from error
-
-
-def current_revision(connection: Connection) -> str | None:
-    """The migration that a database stands at, None for an empty one."""
-    if not inspect(connection).has_table(VERSIONS.name):
-        return None
-    revision: str | None = connection.execute(select(VERSIONS.c.version_num)).scalar()
-    return revision
-
-
-def migrate(connection: Connection, revision: str) -> None:
-    """Bring a database to a migration, forward or back.
-
-    Args:
-        connection: in a transaction that writes.
-        revision: ``head``, ``base`` or a migration's name.
-    """
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
-    if revision == "head":
-        command.upgrade(config, revision)
-    else:
-        command.downgrade(config, revision)
+def _reader(engine: Engine) -> Connection:
+    connection = engine.connect()
+    return connection if engine.dialect.name == SQLITE else connection.execution_options(**server.READER)
 
 
 def _writer(engine: Engine) -> Connection:
@@ -164,11 +170,18 @@ def _in_our_words(url: str) -> Iterator[None]:
     except NeuroVisionError:
         raise
     except SQLAlchemyError as error:
-        subject = make_url(url).render_as_string(hide_password=True)
-        kind = TransientFailure if isinstance(error, OperationalError) else PermanentFailure
+        subject = without_password(url)
+        if refused := server.refusal(error, subject):
+            raise refused from error
         reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
-        raise kind(
+        raise (TransientFailure if _may_pass(error) else PermanentFailure)(
             f"The application database cannot be used ({reason}).",
             subject=subject,
             remedy="Check that it is there, not full and not locked.",
         ) from error
+
+
+def _may_pass(error: SQLAlchemyError) -> bool:
+    """Whether another try may help: the server is gone or busy, no connection is free."""
+    is_cut_off = isinstance(error, DBAPIError) and error.connection_invalidated
+    return is_cut_off or isinstance(error, (OperationalError, NoFreeConnection))

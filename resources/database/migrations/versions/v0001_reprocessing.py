@@ -11,7 +11,29 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables, those that others refer to first."""
+    _make_provenance_index()
+    _make_upload_index()
+    _make_reprocessing_plans()
+    _make_reprocessing_plan_items()
+    _make_reprocessing_requests()
+    _make_reprocessing_request_items()
+
+
+def downgrade() -> None:
+    """Drop them, what refers to others first."""
+    for name in (
+        "reprocessing_request_items",
+        "reprocessing_requests",
+        "reprocessing_plan_items",
+        "reprocessing_plans",
+        "upload_index",
+        "provenance_index",
+    ):
+        op.drop_table(name)
+
+
+def _make_provenance_index() -> None:
     op.create_table(
         "provenance_index",
         sa.Column("video_id", sa.String(64), primary_key=True),
@@ -35,6 +57,9 @@ def upgrade() -> None:
         sa.Column("indexed_at", sa.DateTime, nullable=False),
         sqlite_with_rowid=False,
     )
+
+
+def _make_upload_index() -> None:
     op.create_table(
         "upload_index",
         sa.Column("video_id", sa.String(64), primary_key=True),
@@ -44,6 +69,9 @@ def upgrade() -> None:
         sa.Column("upload_version", sa.String(64), nullable=False),
         sqlite_with_rowid=False,
     )
+
+
+def _make_reprocessing_plans() -> None:
     op.create_table(
         "reprocessing_plans",
         sa.Column("id", sa.String(16), primary_key=True),
@@ -59,6 +87,9 @@ def upgrade() -> None:
         sa.Column("explanation", sa.Text),
     )
     op.create_index("reprocessing_plans_by_state", "reprocessing_plans", ["state"])
+
+
+def _make_reprocessing_plan_items() -> None:
     op.create_table(
         "reprocessing_plan_items",
         sa.Column("plan_id", sa.String(16), sa.ForeignKey("reprocessing_plans.id"), primary_key=True),
@@ -68,6 +99,9 @@ def upgrade() -> None:
         sa.Column("because", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )
+
+
+def _make_reprocessing_requests() -> None:
     op.create_table(
         "reprocessing_requests",
         sa.Column("id", sa.String(16), primary_key=True),
@@ -83,6 +117,9 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.DateTime),
     )
     op.create_index("reprocessing_requests_by_state", "reprocessing_requests", ["state"])
+
+
+def _make_reprocessing_request_items() -> None:
     op.create_table(
         "reprocessing_request_items",
         sa.Column("request_id", sa.String(16), sa.ForeignKey("reprocessing_requests.id"), primary_key=True),
@@ -93,16 +130,3 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("reprocessing_request_items_by_state", "reprocessing_request_items", ["request_id", "state"])
-
-
-def downgrade() -> None:
-    """Drop them, what refers to others first."""
-    for name in (
-        "reprocessing_request_items",
-        "reprocessing_requests",
-        "reprocessing_plan_items",
-        "reprocessing_plans",
-        "upload_index",
-        "provenance_index",
-    ):
-        op.drop_table(name)
