@@ -46,13 +46,12 @@ def _storage(settings: Settings, dagster_home: Path) -> dict[str, Any]:
             }
         }
     _require("dagster_postgres", URL_VARIABLE)
-    return {
-        "storage": {
-            "module": "resources.dagster_storage",
-            "class": "PooledPostgresStorage",
-            "config": {"postgres_url": {"env": URL_VARIABLE}, "pool_size": settings.database_pool_size},
-        }
+    custom = {
+        "module": "resources.dagster_storage",
+        "class": "PooledPostgresStorage",
+        "config": {"postgres_url": {"env": URL_VARIABLE}, "pool_size": settings.database_pool_size},
     }
+    return {"storage": {"custom": custom}}
 
 
 def _compute_logs(settings: Settings, dagster_home: Path) -> dict[str, Any]:
