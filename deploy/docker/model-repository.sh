@@ -1,0 +1,11 @@
+#!/bin/sh
+# Copies our models into Triton's layout: model-repository.sh SOURCE TARGET. What is not part of the layout stays behind.
+set -eu
+source=$1 target=$2
+for config in "$source"/*/config.pbtxt; do
+    model=$(basename "$(dirname "$config")")
+    mkdir -p "$target/$model"
+    for part in "$source/$model"/config.pbtxt "$source/$model"/labels.txt "$source/$model"/configs "$source/$model"/[1-9]*; do
+        [ ! -e "$part" ] || cp -R "$part" "$target/$model/"
+    done
+done
