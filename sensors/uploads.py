@@ -17,9 +17,11 @@ from neurovision_assets.uploads.record import UploadRecord
 from neurovision_assets.uploads.watch import IncomingState
 from resources.object_store import ObjectStore
 from resources.settings import load_settings
+from sensors.upload_events import Looks
 
 PROFILE_TAG = "neurovision/profile"
 PRIORITY_TAG = "dagster/priority"
+LOOKS = Looks()
 
 
 @dg.sensor(
@@ -32,14 +34,19 @@ def uploads_sensor(
     context: dg.SensorEvaluationContext, object_store: ObjectStore, profiles: ProfileCatalog
 ) -> dg.SensorResult:
     """One look at ``incoming/``. When the folder cannot be listed, the tick fails and the cursor stays as it was."""
+    settings, state = load_settings(), IncomingState.from_cursor(context.cursor)
+    heard = LOOKS.heard(object_store) if settings.upload_events else None
+    if not LOOKS.is_due(object_store, state, heard):
+        return dg.SensorResult(skip_reason="The server tells of no new upload.", cursor=context.cursor)
     outcome = look(
         object_store,
-        load_settings(),
-        IncomingState.from_cursor(context.cursor),
+        settings,
+        state,
         known=context.instance.get_dynamic_partitions(str(video_ids.name)),
         profiles=profiles.names(),
         now_s=time.time(),
     )
+    LOOKS.done(object_store, heard)
     for record in outcome.registered:
         context.log.info(f"{record.video_id}: {len(record.parts)} file(s), {record.size_bytes} bytes, registered.")
     for refused in outcome.refused:

@@ -80,7 +80,9 @@ def look(
         TransientFailure: the folder could not be listed; nothing was done. Trouble with one upload is a note.
     """
     listing = store.list_folder(INCOMING)
-    files, watched = watch(listing, state, now_s, settings.upload_settle_s)
+    # A bucket shows an upload, in one piece or in many, only when it is complete.
+    settle_s = settings.upload_settle_s if store.is_folder else None
+    files, watched = watch(listing, state, now_s, settle_s)
     outcome = Outcome(state=watched)
     infos = {info.key: info for info in listing}
     sidecars, unreadable = _read_sidecars(store, files, outcome)

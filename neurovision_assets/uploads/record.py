@@ -40,6 +40,7 @@ class IncomingSidecar(BaseModel):
         key: its object key.
         size_bytes: its size.
         modified_s: when it was written, seconds since 1970.
+        etag: of the object in a bucket, empty in a folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +48,7 @@ class IncomingSidecar(BaseModel):
     key: str
     size_bytes: int
     modified_s: float
+    etag: str = ""
 
 
 class UploadRecord(BaseModel):
@@ -145,6 +147,15 @@ def load_record(store: ObjectStore, video_id: str) -> UploadRecord:
     return record
 
 
+def create_record(store: ObjectStore, record: UploadRecord) -> bool:
+    """Write the record of a new upload; False where somebody else has written one in this very moment."""
+    return store.create_bytes(record_key(record.video_id), _spelt(record))
+
+
 def save_record(store: ObjectStore, record: UploadRecord) -> None:
     """Write the record, all of it or nothing."""
-    store.write_bytes(record_key(record.video_id), record.model_dump_json(indent=1).encode())
+    store.write_bytes(record_key(record.video_id), _spelt(record))
+
+
+def _spelt(record: UploadRecord) -> bytes:
+    return record.model_dump_json(indent=1).encode()

@@ -10,12 +10,13 @@ a pseudonym; a copy under ``raw/`` would be one more place to guard and to erase
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from neurovision_assets.uploads.decisions import Accept
 from neurovision_assets.uploads.identity import DuplicateUpload, find_twin, key_of, stored_fingerprint
 from neurovision_assets.uploads.names import RAW, ending_of, name_of, without_names
-from neurovision_assets.uploads.record import IncomingSidecar, UploadPart, UploadRecord, save_record
+from neurovision_assets.uploads.record import IncomingSidecar, UploadPart, UploadRecord, create_record
 from neurovision_assets.uploads.sidecar import Sidecar, pseudonym_of
 from resources.errors import PermanentFailure
 from resources.object_store import ObjectInfo, ObjectStore
@@ -50,11 +51,13 @@ def register(
     incoming_keys = [info.key for info in upload.parts]
     twin = find_twin(store, video_id, known, [info.size_bytes for info in upload.parts])
     if twin is not None:
-        if [part.incoming_key for part in twin.parts] == incoming_keys and not _is_claimed(store, twin):
+        is_same = [part.incoming_key for part in twin.parts] == incoming_keys
+        if is_same and (not _is_claimed(store, twin) or _finish_moves(store, twin)):
             return twin
         raise DuplicateUpload(twin.video_id)
     record = new_record(video_id, upload, incoming_keys, received_at)
-    save_record(store, record)
+    if not create_record(store, record):  # two looks at once: the other's record is found now
+        return register(store, settings, upload, known, received_at)
     return record
 
 
@@ -75,7 +78,7 @@ def new_record(
             _part(video_id, number, info, incoming_key)
             for number, (info, incoming_key) in enumerate(zip(upload.parts, incoming_keys, strict=True))
         ),
-        sidecar=IncomingSidecar(key=lay.key, size_bytes=lay.size_bytes, modified_s=lay.modified_s) if lay else None,
+        sidecar=IncomingSidecar.model_validate(asdict(lay)) if lay else None,
         **{field: getattr(said, field) for field in RECORDED_FIELDS},
         patient_pseudonym=pseudonym_of(said),
         priority=said.run_priority,
@@ -104,6 +107,7 @@ def claim_parts(store: ObjectStore, record: UploadRecord) -> list[str]:
         for place, part in zip(places, record.parts, strict=True):
             if place != part.raw_key:
                 store.move(place, part.raw_key)
+        _finish_moves(store, record)
         _remove_sidecar(store, record.sidecar)
     return [part.raw_key for part in record.parts]
 
@@ -130,6 +134,12 @@ def _is_claimed(store: ObjectStore, record: UploadRecord) -> bool:
     return all(store.stat(part.raw_key) is not None for part in record.parts)
 
 
+def _finish_moves(store: ObjectStore, record: UploadRecord) -> bool:
+    """Clear away what a move that ended half-way left in ``incoming/``; whether there was such a thing."""
+    found = [store.finish_move(part.incoming_key, part.raw_key) for part in record.parts if part.incoming_key]
+    return any(found)
+
+
 def _place_of(store: ObjectStore, record: UploadRecord, part: UploadPart) -> str:
     """Where a part lies now; under ``raw/`` when an earlier claim has moved it."""
     for key in (part.raw_key, part.incoming_key):
@@ -146,5 +156,5 @@ def _place_of(store: ObjectStore, record: UploadRecord, part: UploadPart) -> str
 def _remove_sidecar(store: ObjectStore, sidecar: IncomingSidecar | None) -> None:
     """A sidecar that was written anew since then is a correction that nobody has read: it stays."""
     found = store.stat(sidecar.key) if sidecar else None
-    if sidecar and found and (found.size_bytes, found.modified_s) == (sidecar.size_bytes, sidecar.modified_s):
+    if sidecar and found and asdict(found) == sidecar.model_dump():
         store.delete(sidecar.key)

@@ -97,12 +97,12 @@ class WatchedFile:
 
 def token_of(info: ObjectInfo) -> str:
     """A file in one state: other bytes, another time or another name give another token."""
-    text = f"{info.key}\0{info.size_bytes}\0{info.modified_s!r}"
+    text = f"{info.key}\0{info.size_bytes}\0{info.modified_s!r}" + (f"\0{info.etag}" if info.etag else "")
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:TOKEN_DIGITS]
 
 
 def watch(
-    listing: Sequence[ObjectInfo], state: IncomingState, now_s: float, settle_s: float
+    listing: Sequence[ObjectInfo], state: IncomingState, now_s: float, settle_s: float | None
 ) -> tuple[list[WatchedFile], IncomingState]:
     """Compare a listing with what was seen before.
 
@@ -113,7 +113,7 @@ def watch(
         listing: all of ``incoming/``.
         state: of the last look.
         now_s: seconds since 1970.
-        settle_s: how long an upload must stay unchanged.
+        settle_s: how long an upload must stay unchanged; None where a listing never shows unfinished ones.
 
     Returns:
         The files in view, and the state for the next look.
@@ -124,7 +124,12 @@ def watch(
     # A clock that was set back must not make anybody wait until it has caught up.
     seen = {token: min(state.seen.get(token, now_s), now_s) for token in fresh}
     files = [
-        WatchedFile(tokens[token], since_s, settled=token in state.seen and now_s - since_s >= settle_s, taken=False)
+        WatchedFile(
+            tokens[token],
+            since_s,
+            settled=settle_s is None or (token in state.seen and now_s - since_s >= settle_s),
+            taken=False,
+        )
         for token, since_s in seen.items()
     ]
     files += [WatchedFile(tokens[token], now_s, settled=True, taken=True) for token in taken]

@@ -79,12 +79,12 @@ class S3Objects:
     """
 
     def __init__(self, bucket: Bucket, copies: LocalCopies) -> None:
-        self._bucket, self._copies = bucket, copies
+        self.bucket, self._copies = bucket, copies
         self._bucket_seen_s = 0.0
 
     def check(self) -> None:
         """The bucket answers to these credentials."""
-        self._page(self._bucket.prefix, "", 1)
+        self._page(self.bucket.prefix, "", 1)
 
     def stat(self, key: str) -> ObjectInfo | None:
         """Size, time and tag of an object, or None where there is none."""
@@ -102,7 +102,7 @@ class S3Objects:
             if not page["IsTruncated"]:
                 break
             last = [*(entry["Key"] for entry in entries), *(one["Prefix"] for one in page.get("CommonPrefixes", []))]
-            after = max(last).removeprefix(self._bucket.prefix)
+            after = max(last).removeprefix(self.bucket.prefix)
         return found[:limit]
 
     def find_bytes(self, key: str) -> bytes | None:
@@ -111,7 +111,7 @@ class S3Objects:
 
         def get() -> bytes | None:
             try:
-                return bytes(self._client.get_object(Bucket=self._bucket.name, Key=name)["Body"].read())
+                return bytes(self._client.get_object(Bucket=self.bucket.name, Key=name)["Body"].read())
             except self._client.exceptions.ClientError as error:
                 if code_of(error) in NO_OBJECT:  # a missing bucket is told apart here
                     return None
@@ -224,7 +224,7 @@ class S3Objects:
     def delete(self, key: str) -> None:
         """Remove an object."""
         name = self._name_of(checked_key(key))
-        self._asked(key, lambda: self._client.delete_object(Bucket=self._bucket.name, Key=name))
+        self._asked(key, lambda: self._client.delete_object(Bucket=self.bucket.name, Key=name))
 
     def free_bytes(self) -> int:
         """A bucket does not tell."""
@@ -233,23 +233,23 @@ class S3Objects:
     def link(self, key: str, valid_s: int) -> str:
         """An address under which whoever has it can read the object for a while."""
         name = self._name_of(checked_key(key))
-        with in_our_words(key, self._bucket.name):
+        with in_our_words(key, self.bucket.name):
             return str(
                 self._client.generate_presigned_url(
-                    "get_object", Params={"Bucket": self._bucket.name, "Key": name}, ExpiresIn=valid_s
+                    "get_object", Params={"Bucket": self.bucket.name, "Key": name}, ExpiresIn=valid_s
                 )
             )
 
     @property
     def _client(self) -> Any:
-        return client_of(self._bucket.server)
+        return client_of(self.bucket.server)
 
     def _name_of(self, key: str) -> str:
-        return self._bucket.prefix + key
+        return self.bucket.prefix + key
 
     def _asked(self, key: str, request: Callable[[], T]) -> T:
         """The answer to a request; a body that breaks off is asked for again, all else the library has tried again."""
-        with in_our_words(key, self._bucket.name):
+        with in_our_words(key, self.bucket.name):
             answer = request()
         self._bucket_seen_s = time.monotonic()
         return answer
@@ -259,13 +259,13 @@ class S3Objects:
 
         def head() -> dict[str, Any] | None:
             try:
-                return dict(self._client.head_object(Bucket=self._bucket.name, Key=name))
+                return dict(self._client.head_object(Bucket=self.bucket.name, Key=name))
             except self._client.exceptions.ClientError as error:
                 if code_of(error) in NO_OBJECT:
                     self._require_bucket()
                     return None
                 if code_of(error).isdigit():  # a HEAD carries no reason: a question that is answered with one
-                    self._page(self._bucket.prefix, "", 1)
+                    self._page(self.bucket.prefix, "", 1)
                 raise
 
         return self._asked(key, head)
@@ -273,15 +273,15 @@ class S3Objects:
     def _require_bucket(self) -> None:
         """A missing bucket looks like a missing object."""
         if time.monotonic() - self._bucket_seen_s > BUCKET_SEEN_S:
-            self._page(self._bucket.prefix, "", 1)
+            self._page(self.bucket.prefix, "", 1)
 
     def _page(self, prefix: str, after: str, keys: int) -> dict[str, Any]:
         options = {"Prefix": prefix, "Delimiter": "/", "MaxKeys": keys, **({"StartAfter": after} if after else {})}
-        subject = prefix or self._bucket.name
-        return self._asked(subject, lambda: self._client.list_objects_v2(Bucket=self._bucket.name, **options))
+        subject = prefix or self.bucket.name
+        return self._asked(subject, lambda: self._client.list_objects_v2(Bucket=self.bucket.name, **options))
 
     def _entry(self, folder: str, entry: dict[str, Any]) -> ObjectInfo | None:
-        key = entry["Key"].removeprefix(self._bucket.prefix)
+        key = entry["Key"].removeprefix(self.bucket.prefix)
         name = key.removeprefix(folder)
         if not name or name.endswith("/") or name.startswith("."):
             return None
@@ -299,7 +299,7 @@ class S3Objects:
 
         def get() -> bytes:
             answer = self._client.get_object(
-                Bucket=self._bucket.name, Key=name, Range=f"bytes={start}-{until}", IfMatch=f'"{info.etag}"'
+                Bucket=self.bucket.name, Key=name, Range=f"bytes={start}-{until}", IfMatch=f'"{info.etag}"'
             )
             data = bytes(answer["Body"].read())
             if len(data) != length:
@@ -335,7 +335,7 @@ class S3Objects:
     def _put(self, key: str, data: bytes, **more: Any) -> None:
         digest = hashlib.sha256(data)
         self._client.put_object(
-            Bucket=self._bucket.name,
+            Bucket=self.bucket.name,
             Key=self._name_of(checked_key(key)),
             Body=data,
             ChecksumSHA256=b64encode(digest.digest()).decode(),
@@ -355,26 +355,26 @@ class S3Objects:
         size = source.stat().st_size
         self._asked(
             key,
-            lambda: self._client.upload_file(str(source), self._bucket.name, name, ExtraArgs=options, Config=parts),
+            lambda: self._client.upload_file(str(source), self.bucket.name, name, ExtraArgs=options, Config=parts),
         )
         return self._written(key, size, sha256)
 
     def _copy(self, source: str, target: str, options: dict[str, Any], size: int) -> None:
-        origin = {"Bucket": self._bucket.name, "Key": self._name_of(source)}
+        origin = {"Bucket": self.bucket.name, "Key": self._name_of(source)}
         name = self._name_of(checked_key(target))
         if size < COPY_WHOLE_BYTES:
-            self._client.copy_object(Bucket=self._bucket.name, Key=name, CopySource=origin, **options)
+            self._client.copy_object(Bucket=self.bucket.name, Key=name, CopySource=origin, **options)
             return
         from boto3.s3.transfer import TransferConfig
 
         parts = TransferConfig(multipart_threshold=COPY_WHOLE_BYTES, multipart_chunksize=COPY_PART_BYTES)
         options = {field: value for field, value in options.items() if field != "MetadataDirective"}
-        self._client.copy(origin, self._bucket.name, name, ExtraArgs=options, Config=parts)
+        self._client.copy(origin, self.bucket.name, name, ExtraArgs=options, Config=parts)
 
     def _options(self, key: str) -> dict[str, str]:
         """What every write says: how a browser shall show it, and how it is encrypted."""
         kind, _ = mimetypes.guess_type(key)
-        encryption = {"ServerSideEncryption": self._bucket.encryption} if self._bucket.encryption else {}
+        encryption = {"ServerSideEncryption": self.bucket.encryption} if self.bucket.encryption else {}
         return {"ContentType": kind or "application/octet-stream", **encryption}
 
     def _written(self, key: str, size_bytes: int, sha256: str | None) -> ObjectInfo:

@@ -7,6 +7,7 @@ error names the key.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
@@ -19,6 +20,7 @@ import dagster as dg
 from resources.errors import ConfigurationError
 from resources.object_store.cache import LocalCopies
 from resources.object_store.client import SUBJECT, Server
+from resources.object_store.events import BucketEvents
 from resources.object_store.folder import FolderObjects
 from resources.object_store.locks import FileLocks, Locks, PostgresLocks
 from resources.object_store.objects import ObjectInfo
@@ -235,9 +237,21 @@ class ObjectStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Space left for new objects."""
         return self._objects.free_bytes()
 
+    def scratch_free_bytes(self) -> int:
+        """Space left on this machine for what is not an object yet."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self.root).free
+
     def link(self, key: str, valid_s: int) -> str:
         """An address under which the object can be opened: in a bucket by whoever has it, for so many seconds."""
         return self._objects.link(key, valid_s)
+
+    def events(self, prefix: str) -> BucketEvents | None:
+        """What a MinIO server tells of new objects under a prefix; None where nobody could tell."""
+        if isinstance(self._objects, FolderObjects):
+            return None
+        place = self._objects.bucket
+        return BucketEvents(place.server, place.name, f"{place.prefix}{prefix}/")
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:

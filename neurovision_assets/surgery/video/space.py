@@ -36,7 +36,7 @@ def check_space(store: ObjectStore, video_id: str, probes: Sequence[VideoProbe],
     Raises:
         PermanentFailure: there is too little space; both figures are named.
     """
-    needed, free = required_bytes(probes, frames), store.free_bytes()
+    needed, free = required_bytes(probes, frames), min(store.free_bytes(), store.scratch_free_bytes())
     if free < needed:
         raise PermanentFailure(
             f"Too little disk space: about {needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free.",
