@@ -55,7 +55,7 @@ def correct_and_tell(path: Path) -> list[str]:
     datasets = DatasetRepository(folder=str(settings.datasets), remote_url=settings.dataset_remote)
     with datasets.lock():
         layout = Layout(datasets.root)
-        new = take_corrections(corrections, path, layout, ObjectStore(url=settings.objects_url))
+        new = take_corrections(corrections, path, layout, ObjectStore.of(settings))
         version = datasets.add(TRACKED, f"Take {len(new)} corrections")
         kept = kept_corrections(layout)
         authors = sorted({correction.author for correction in kept})

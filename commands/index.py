@@ -19,7 +19,7 @@ def main() -> int:
     """Print how many results there are; 1 where store or database cannot be used."""
     try:
         settings = load_settings()
-        database, store = Database(url=settings.application_database), ObjectStore(url=settings.objects_url)
+        database, store = Database.of(settings), ObjectStore.of(settings)
         count = rebuild_index(database, store, [stage.asset for stage in SURGERY.stages])
     except NeuroVisionError as error:
         print(f"error: {error}", file=sys.stderr)

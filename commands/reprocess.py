@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        database = Database(url=settings.application_database)
+        database = Database.of(settings)
         request_id = submit(
             database,
             video_ids=known_videos(settings, split(" ".join(chosen.video_ids))),
@@ -78,7 +78,7 @@ def known_videos(settings: Settings, video_ids: Sequence[str]) -> list[str]:
     Raises:
         PermanentFailure: one was never uploaded, or is no video_id.
     """
-    store = ObjectStore(url=settings.objects_url)
+    store = ObjectStore.of(settings)
     return [load_record(store, check_video_id(video_id)).video_id for video_id in video_ids]
 
 

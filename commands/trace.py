@@ -226,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ConfigurationError(
                 "No video was named.", subject="VIDEO_ID", remedy="make trace VIDEO_ID=operation_001-1f3a9c2b"
             )
-        trace = trace_video(ObjectStore(url=load_settings().objects_url), chosen.video_id)
+        trace = trace_video(ObjectStore.of(load_settings()), chosen.video_id)
         if chosen.figure is not None:
             trace = only_figure(trace, chosen.figure)
         if chosen.json:

@@ -49,11 +49,11 @@ STEPS = [
 
 def build_resources(settings: Settings) -> dict[str, Any]:
     """The outside world of one deployment."""
-    store = ObjectStore(url=settings.objects_url)
+    store = ObjectStore.of(settings)
     return {
         "object_store": store,
         "progress": ProgressBoard(object_store=store),
-        "database": Database(url=settings.application_database),
+        "database": Database.of(settings),
         "inference": InferenceResource.of(settings),
         "profiles": ProfileCatalog(user_folder=str(settings.user_profiles), default=settings.default_profile),
         **training_resources(settings),

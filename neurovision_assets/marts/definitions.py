@@ -25,8 +25,8 @@ from resources.warehouse import Warehouse
 def build_resources(settings: Settings, project: MartsProject) -> dict[str, Any]:
     """What the marts are made from and built with."""
     return {
-        "object_store": ObjectStore(url=settings.objects_url),
-        "database": Database(url=settings.application_database),
+        "object_store": ObjectStore.of(settings),
+        "database": Database.of(settings),
         "inference": InferenceResource.of(settings),
         "profiles": ProfileCatalog(user_folder=str(settings.user_profiles), default=settings.default_profile),
         "training": TrainingHome(folder=str(settings.training), preset=settings.training_preset),
