@@ -54,17 +54,23 @@ class Server:
     ca_file: str
 
 
-def client_of(server: Server) -> BaseClient:
+def client_of(server: Server, attempts: int = ATTEMPTS) -> BaseClient:
     """A client, shared by all who ask in this process.
+
+    Args:
+        server: which.
+        attempts: how often it asks before it gives up.
 
     Raises:
         ConfigurationError: the package or the credentials are missing.
     """
-    return _client(server, tuple(sorted((name, value) for name, value in os.environ.items() if name[:4] == "AWS_")))
+    return _client(
+        server, attempts, tuple(sorted((name, value) for name, value in os.environ.items() if name[:4] == "AWS_"))
+    )
 
 
 @cache
-def _client(server: Server, _environment: tuple[tuple[str, str], ...]) -> BaseClient:
+def _client(server: Server, attempts: int, _environment: tuple[tuple[str, str], ...]) -> BaseClient:
     try:
         from boto3.session import Session
         from botocore.config import Config
@@ -75,7 +81,7 @@ def _client(server: Server, _environment: tuple[tuple[str, str], ...]) -> BaseCl
         ) from error
     config = Config(
         signature_version="s3v4",
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
         max_pool_connections=POOL_CONNECTIONS,
