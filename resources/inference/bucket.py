@@ -113,7 +113,9 @@ class RepositoryBucket:
             self._store.write_file(path.relative_to(root).as_posix(), path)
 
     def _fetch_one(self, root: Path, key: str) -> None:
-        fetched = self._store.local_file(key, folder=root / ".fetching")
+        folder = root / ".fetching"
+        folder.mkdir(exist_ok=True)
+        fetched = self._store.local_file(key, folder=folder)
         target = root / key
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(fetched, target.with_name(f".{target.name}.fetching"))
