@@ -58,7 +58,7 @@ def prepare(connection: Connection, bring_up_to_date: Callable[[Connection], Non
     bring_up_to_date(connection)
 
 
-def refusal(error: Exception, subject: str) -> ConfigurationError | None:
+def refusal(error: Exception, subject: str, variable: str = SETTING) -> ConfigurationError | None:
     """What is wrong with the setting where the server refuses the connection for good, None where it does not."""
     said = str(getattr(error, "orig", None) or "")
     if not isinstance(error, OperationalError) or not any(words in said for words in REFUSED):
@@ -66,6 +66,6 @@ def refusal(error: Exception, subject: str) -> ConfigurationError | None:
     reason = said.strip().splitlines()[-1].rpartition("FATAL:")[2].strip()
     return ConfigurationError(
         f"PostgreSQL refuses the connection to {subject} ({reason}).",
-        subject=SETTING,
+        subject=variable,
         remedy="Correct user, password (in the URL, or PGPASSWORD) and database.",
     )

@@ -1,0 +1,218 @@
+"""Whether what the settings name answers: asked before work starts, and by ``make doctor``.
+
+Belongs here: one question a server, each with a short deadline, and what is needed for what. Does not belong here: how
+the answers are shown (``doctor``), the libraries' own errors (``resources``). On a laptop's defaults nothing is asked.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlparse
+
+from resources.errors import ConfigurationError, NeuroVisionError, TransientFailure
+from resources.postgres import is_postgres, without_password
+from resources.settings import PREFIX, Settings
+
+DEADLINE_S: Final = 15.0
+"""A library that is loaded for the first time takes some of it."""
+CONNECT_S: Final = 3.0
+PORTS: Final = {"http": 80, "https": 443, "grpc": 8001, "postgresql": 5432}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question.
+
+    Attributes:
+        name: of what is asked.
+        setting: that leads to it.
+        where: its address, without secrets.
+        ask: raises what is wrong.
+        is_for_videos: whether videos cannot be processed without it.
+    """
+
+    name: str
+    setting: str
+    where: str
+    ask: Callable[[], None]
+    is_for_videos: bool = True
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a question: None where all is well."""
+
+    check: Check
+    error: NeuroVisionError | None
+
+
+def checks_of(settings: Settings) -> list[Check]:
+    """Every server that the settings name."""
+    return [*_databases(settings), *_buckets(settings), *_others(settings)]
+
+
+def answers_to(checks: Sequence[Check]) -> list[Answer]:
+    """Ask all at once; what does not answer in time is an answer too, whatever its library waits for."""
+    answers: dict[str, NeuroVisionError | None] = {}
+
+    def ask(check: Check) -> None:
+        answers[check.name] = _failure_of(check)
+
+    threads = [threading.Thread(target=ask, args=(check,), daemon=True) for check in checks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+    return [Answer(check, answers[check.name] if check.name in answers else _silent(check)) for check in checks]
+
+
+def require_answers(settings: Settings) -> None:
+    """Refuse to start work that cannot succeed.
+
+    Raises:
+        NeuroVisionError: the first server that is needed for videos and cannot be used; the others are lines of it.
+    """
+    wrong = [a.error for a in answers_to([c for c in checks_of(settings) if c.is_for_videos]) if a.error is not None]
+    if wrong:
+        first, *others = wrong
+        more = "".join(f"\nerror: {error}" for error in others)
+        raise type(first)(first.problem, subject=first.subject, remedy=first.remedy + more)
+
+
+def _databases(settings: Settings) -> Iterator[Check]:
+    for name, setting, url, ask, is_needed in (
+        ("application database", "DATABASE_URL", settings.database_url, _application_database, True),
+        ("read replica", "DATABASE_REPLICA_URL", settings.database_replica_url, _replica, False),
+        ("Dagster's database", "DAGSTER_DATABASE_URL", settings.dagster_database_url, _dagster_database, True),
+    ):
+        if is_postgres(url):
+            yield Check(
+                name, PREFIX + setting, without_password(url), lambda ask=ask: ask(settings), is_for_videos=is_needed
+            )
+
+
+def _buckets(settings: Settings) -> Iterator[Check]:
+    for name, setting, url, is_needed in (
+        ("object store", "OBJECT_STORE_URL", settings.object_store_url, True),
+        ("model repository", "MODEL_REPOSITORY_URL", settings.model_repository_url, True),
+        ("compute logs", "COMPUTE_LOGS_URL", settings.compute_logs_url, True),
+        ("data sets' remote", "DATASET_REMOTE_URL", settings.dataset_remote_url, False),
+    ):
+        if url.startswith("s3://"):
+            where = f"{url} on {settings.s3_endpoint_url or 'Amazon S3'}"
+            ask = _asks_bucket(settings, PREFIX + setting, url)
+            yield Check(name, PREFIX + setting, where, ask, is_for_videos=is_needed)
+
+
+def _others(settings: Settings) -> Iterator[Check]:
+    if settings.inference_engine == "triton":
+        yield Check("Triton", f"{PREFIX}TRITON_URL", settings.triton_url, lambda: _triton(settings))
+    if settings.mlflow_url:
+        where = settings.mlflow_url
+        yield Check("MLflow", f"{PREFIX}MLFLOW_URL", where, lambda: _mlflow(settings), is_for_videos=False)
+
+
+def _application_database(settings: Settings) -> None:
+    from resources.database.engine import Database
+
+    with Database.of(settings).reading():
+        pass
+
+
+def _replica(settings: Settings) -> None:
+    from sqlalchemy import select
+
+    from resources.database.engine import Database
+
+    with Database.of(settings).reading_some_seconds_late() as connection:
+        connection.execute(select(1))
+
+
+def _dagster_database(settings: Settings) -> None:
+    from resources.dagster_schema import require_current_schema
+
+    require_current_schema(settings.dagster_database_url)
+
+
+def _asks_bucket(settings: Settings, setting: str, url: str) -> Callable[[], None]:
+    def ask() -> None:
+        from resources.object_store.client import Server, client_of, in_our_words
+
+        server = Server(settings.s3_endpoint_url, settings.s3_region, settings.s3_ca_file)
+        bucket = urlparse(url).netloc
+        client = client_of(server, attempts=1)
+        with in_our_words(setting, bucket):
+            client.list_objects_v2(Bucket=bucket, MaxKeys=1)
+
+    return ask
+
+
+def _triton(settings: Settings) -> None:
+    from resources.inference.client import InferenceResource
+
+    if not InferenceResource.of(settings).is_server_ready():
+        raise TransientFailure(
+            "Triton answers, but does not take requests.", subject=settings.triton_url, remedy="Read its log."
+        )
+
+
+def _mlflow(settings: Settings) -> None:
+    import requests
+
+    try:
+        answer = requests.get(f"{settings.mlflow_url}/health", timeout=CONNECT_S)
+    except requests.RequestException as error:
+        raise TransientFailure(
+            f"MLflow does not answer ({type(error).__name__}).", subject=settings.mlflow_url, remedy="Start it."
+        ) from error
+    if not answer.ok:
+        raise TransientFailure(
+            f"MLflow answers {answer.status_code}.", subject=settings.mlflow_url, remedy="Read its log."
+        )
+
+
+def _failure_of(check: Check) -> NeuroVisionError | None:
+    try:
+        _require_listening(check)
+        check.ask()
+    except NeuroVisionError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - a check must not end what it is asked for with a traceback
+        return TransientFailure(
+            f"It cannot be used ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}).",
+            subject=check.setting,
+            remedy="Check the setting and the server's log.",
+        )
+    return None
+
+
+def _require_listening(check: Check) -> None:
+    """A port where nobody listens is known at once; the libraries would try again and again first."""
+    place = urlparse(check.where.rpartition(" on ")[2])
+    if not place.hostname:
+        return
+    port = place.port or PORTS.get(place.scheme.partition("+")[0], 443)
+    try:
+        socket.create_connection((place.hostname, port), CONNECT_S).close()
+    except socket.gaierror as error:
+        raise ConfigurationError(
+            f"There is no host '{place.hostname}'.", subject=check.setting, remedy="Correct the name."
+        ) from error
+    except OSError as error:
+        raise TransientFailure(
+            f"Nothing answers at {place.hostname}:{port} ({error.strerror or 'no answer in time'}).",
+            subject=check.setting,
+            remedy=f"Start what should listen there ({check.name}), or correct the address.",
+        ) from error
+
+
+def _silent(check: Check) -> NeuroVisionError:
+    return TransientFailure(
+        f"It took the connection and said nothing for {DEADLINE_S:.0f} s ({check.where}).",
+        subject=check.setting,
+        remedy=f"Look whether it hangs ({check.name}).",
+    )
