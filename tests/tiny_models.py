@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FLOAT, INT32, INT64 = 1, 6, 7
-CONFIG_TYPES = {FLOAT: "TYPE_FP32", INT32: "TYPE_INT32", INT64: "TYPE_INT64"}
+FLOAT, UINT8, INT32, INT64 = 1, 2, 6, 7
+CONFIG_TYPES = {FLOAT: "TYPE_FP32", UINT8: "TYPE_UINT8", INT32: "TYPE_INT32", INT64: "TYPE_INT64"}
 IR_VERSION, OPERATOR_SET = 4, 9
 SLOTS = 8
 """Detections of the tiny detector, and the edge of its picture."""
@@ -81,6 +81,12 @@ def install(root: Path, name: str, graph: Graph, *, version: int = 1, batch: int
 def echo(*shape: int | str, name: str = "images", type_: int = FLOAT) -> Graph:
     """Answers with its input under the name ``echo``."""
     return Graph([Node("Identity", [name], ["echo"])], [Tensor(name, shape, type_)], [Tensor("echo", shape, type_)])
+
+
+def takes_bytes(*shape: int | str) -> Graph:
+    """Pictures as bytes; answers with their values as floats."""
+    cast = Node("Cast", ["images"], ["echo"], {"to": FLOAT})
+    return Graph([cast], [Tensor("images", shape, UINT8)], [Tensor("echo", shape)])
 
 
 def tiny_segmenter(phases: int = 11) -> Graph:

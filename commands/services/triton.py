@@ -26,8 +26,8 @@ MODEL_PYTHON = PROGRAMS / "triton-python" / "bin"
 STUB = RELEASE / "python_backend_stubs" / "3.11" / "triton_python_backend_stub"
 STAND_IN = Path(__file__).with_name("triton_backend.py")
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where Linux keeps POSIX shared memory, not a temporary folder
-REGION_BYTES = 64 * 2**20
-"""First size of the memory that Triton and one model's interpreter share; it grows slowly, a megabyte at a time."""
+REGION_BYTES = 2**30
+"""Most of the memory that Triton and one model's interpreter share; only what is used is taken."""
 ALL_MODELS = "*"
 
 
