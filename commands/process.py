@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def process(video: Path | None, profile: str | None, console: Console) -> Path:
+def process(video: Path | None, profile: str | None, console: Console) -> str:
     """The report of a video, computed where it is not up to date.
 
     Raises:

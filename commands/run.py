@@ -29,6 +29,7 @@ from resources.object_store import ObjectStore
 from resources.settings import Settings
 
 HTML_PART = "html"
+LINK_VALID_S = 3600
 
 
 class VideoRun:
@@ -91,14 +92,19 @@ class VideoRun:
         if not result.success:
             raise self._reason(record.video_id, result.run_id)
 
-    def report_of(self, record: UploadRecord) -> Path:
-        """Where the report lies.
+    def report_of(self, record: UploadRecord) -> str:
+        """Where the report lies: a file, or a link to an object that ends after `LINK_VALID_S`.
 
         Raises:
             PermanentFailure: there is none.
         """
         reader = ArtifactReader(self._store)
-        return reader.path(reader.required_record(REPORT.asset, record.video_id), HTML_PART)
+        report = reader.required_record(REPORT.asset, record.video_id)
+        if self._store.is_folder:
+            return str(reader.path(report, HTML_PART))
+        part = report.part(HTML_PART)
+        reader.verify(part)
+        return self._store.link(part.key, LINK_VALID_S)
 
     def _tell_models(self, instance: dg.DagsterInstance) -> None:
         """Tell the graph which models are served, where it does not know the current ones yet."""

@@ -1,20 +1,25 @@
-"""SeaweedFS and JuiceFS for the tests of S3, one of each for all tests of a worker.
+"""SeaweedFS and JuiceFS for the tests of S3, a pytest plugin: one of each for all tests of a worker.
 
 Belongs here: the servers, buckets, stores in them. Does not belong here: tests.
 """
+
+from __future__ import annotations
 
 import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from commands.services import juicefs, seaweedfs
 from commands.services.juicefs import JuiceFs
 from commands.services.seaweedfs import Certificate, Identity, SeaweedFs
-from resources.object_store import ObjectStore
+
+if TYPE_CHECKING:
+    from resources.object_store import ObjectStore
 
 PLATFORM = Identity("platform", "platform-key", "the-platform-s-secret")
 READER = Identity("reader", "reader-key", "the-reader-s-secret", ("Read", "List"))
@@ -81,6 +86,8 @@ def use_credentials(patch: pytest.MonkeyPatch, who: Identity = PLATFORM) -> None
 
 def store_in(server: SeaweedFs, home: Path, prefix: str | None = None, **more: str) -> ObjectStore:
     """A store under a prefix of its own."""
+    from resources.object_store import ObjectStore  # Dagster takes seconds, and every start of pytest loads plugins
+
     prefix = prefix or f"test/{uuid.uuid4().hex}"
-    settings = {"url": f"s3://{BUCKET}/{prefix}", "endpoint_url": server.url, "home": str(home), **more}
+    settings = {"url": f"s3://{BUCKET}/{prefix}", "endpoint_url": server.url, "home": str(home)} | more
     return ObjectStore(**settings)
