@@ -1,7 +1,7 @@
 # The commands of the project; `make` alone lists them. Each sets up what it needs, once, in .venv.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help process import correct dataset retrain rollback docs reprocess requests plan plans approve refuse index test up down status models simulate bench trace lint format clean
+.PHONY: help process import correct dataset retrain rollback docs reprocess requests plan plans approve refuse index test up down status up-services down-services test-services doctor models simulate bench trace lint format clean
 
 # A path may hold spaces and dollar signs: it goes through the environment, as it was written.
 override VIDEO := $(value VIDEO)
@@ -18,9 +18,15 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON_BIN := .venv/bin/python
 BASE := @sh scripts/setup.sh base
+SERVICES := @sh scripts/setup.sh base learn services && sh scripts/system-packages.sh && sh scripts/servers.sh seaweedfs triton
+
+# The settings of a deployment on servers: SETTINGS=data/services/settings.env make process
+ifdef SETTINGS
+export NEUROVISION_SETTINGS_FILE := $(abspath $(SETTINGS))
+endif
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
 
 process: ## Process a video and wait for its report: VIDEO=path PROFILE=name (default: the bundled sample)
 	$(BASE)
@@ -67,6 +73,18 @@ status: ## Say whether the platform runs, and where
 	$(BASE)
 	@$(PYTHON_BIN) -m commands.status || true
 
+doctor: ## Say what is set, what answers and what is wrong
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.doctor
+
+up-services: ## Start real servers on this machine (PostgreSQL, S3, MLflow, Triton) and the platform on them: PORT=
+	$(SERVICES)
+	@$(PYTHON_BIN) -m commands.up_services $${PORT:+--port "$$PORT"}
+
+down-services: ## Stop them; what they hold stays
+	$(BASE)
+	@$(PYTHON_BIN) -m commands.down_services
+
 trace: ## Show where every figure of a report comes from: VIDEO_ID=operation_001-1f3a9c2b FIGURE=phase.0
 	$(BASE)
 	@$(PYTHON_BIN) -m commands.trace "$$VIDEO_ID" $${FIGURE:+--figure "$$FIGURE"}
@@ -111,13 +129,20 @@ bench: ## Measure what docs/benchmarks.md promises (hours on two cores)
 	@$(PYTHON_BIN) -m benchmarks
 
 test: ## Set everything up and run all tests
-	@sh scripts/setup.sh base test train learn
+	@sh scripts/setup.sh base test train learn services
 	@sh scripts/system-packages.sh
+	@sh scripts/servers.sh seaweedfs juicefs triton
 	@sh scripts/check.sh
 	@$(PYTHON_BIN) -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
+test-services: ## Run the tests that need production's servers
+	@sh scripts/setup.sh base test train learn services
+	@sh scripts/system-packages.sh
+	@sh scripts/servers.sh seaweedfs juicefs triton
+	@$(PYTHON_BIN) -m pytest -n auto --maxprocesses 4 --dist loadgroup -m services
+
 lint: ## Lint and type-check only
-	@sh scripts/setup.sh base test train learn
+	@sh scripts/setup.sh base test train learn services
 	@sh scripts/check.sh
 
 format: ## Bring the code into the house's form

@@ -13,6 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from commands.locations import NEEDS
+
 TIMEOUT_S = 10.0
 QUESTION = """{
   instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } }
@@ -30,9 +32,11 @@ class Readiness(BaseModel):
 
     Attributes:
         answers: the webserver answered.
-        loaded: every code location is loaded.
+        loaded: every code location that videos need is loaded.
         unhealthy: daemons that are required and have not reported.
-        load_error: why the code cannot be loaded, empty when it can.
+        load_error: why such a location cannot be loaded, empty when it can.
+        others_wrong: why other locations, such as the marts, cannot be loaded; the platform works without them.
+        others_loading: other locations that are not loaded yet.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,16 +45,23 @@ class Readiness(BaseModel):
     loaded: bool = False
     unhealthy: tuple[str, ...] = ()
     load_error: str = ""
+    others_wrong: tuple[str, ...] = ()
+    others_loading: tuple[str, ...] = ()
+
+    @property
+    def works(self) -> bool:
+        """Videos are processed."""
+        return self.answers and self.loaded and not self.unhealthy
 
     @property
     def ready(self) -> bool:
-        """Everything works."""
-        return self.answers and self.loaded and not self.unhealthy
+        """It works, and nothing else is still being loaded."""
+        return self.works and not self.others_loading
 
     def __str__(self) -> str:
         if not self.answers:
             return "the webserver does not answer"
-        waiting = [*(["code"] if not self.loaded else []), *self.unhealthy]
+        waiting = [*(["code"] if not self.loaded else []), *self.unhealthy, *self.others_loading]
         return self.load_error or ("waiting for " + ", ".join(waiting) if waiting else "ready")
 
 
@@ -71,11 +82,25 @@ def read_answer(data: dict[str, Any]) -> Readiness:
     daemons = data["instance"]["daemonHealth"]["allDaemonStatuses"]
     workspace = data["workspaceOrError"]
     entries = workspace.get("locationEntries", [])
-    errors = [workspace, *(entry["locationOrLoadError"] or {} for entry in entries)]
-    messages = [error["message"] for error in errors if error.get("__typename") == "PythonError"]
+    ours = [entry for entry in entries if entry["name"] not in NEEDS]
+    others = [entry for entry in entries if entry["name"] in NEEDS]
+    messages = [message for message in map(_error_of, [{"locationOrLoadError": workspace}, *ours]) if message]
     return Readiness(
         answers=True,
-        loaded=bool(entries) and all(entry["loadStatus"] == "LOADED" for entry in entries),
+        loaded=bool(ours) and all(map(_is_loaded, ours)),
         unhealthy=tuple(d["daemonType"] for d in daemons if d["required"] and not d["healthy"]),
-        load_error=messages[0].strip() if messages else "",
+        load_error=messages[0] if messages else "",
+        others_wrong=tuple(f"{entry['name']}: {_error_of(entry)}" for entry in others if _error_of(entry)),
+        others_loading=tuple(entry["name"] for entry in others if not _is_loaded(entry)),
     )
+
+
+def _is_loaded(entry: dict[str, Any]) -> bool:
+    """Tried to the end, with or without success."""
+    return bool(entry["loadStatus"] == "LOADED")
+
+
+def _error_of(entry: dict[str, Any]) -> str:
+    """Why it cannot be loaded, empty where it can."""
+    told = entry["locationOrLoadError"] or {}
+    return str(told["message"]).strip() if told.get("__typename") == "PythonError" else ""

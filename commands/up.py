@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from commands.checks import require_answers
 from commands.locations import usable_workspace
 from commands.platform import (
     PlatformRecord,
@@ -65,7 +66,8 @@ def up(settings: Settings, wanted_port: int | None, workspace: Path) -> None:
         workspace: the code locations.
 
     Raises:
-        ConfigurationError: the port is taken, the platform runs on another, or the code cannot be loaded.
+        ConfigurationError: the port is taken, the platform runs on another, a server refuses us, or the code cannot
+            be loaded.
         TransientFailure: a server ended or was not ready in time; the last lines of its log are part of the text.
     """
     started_s = time.monotonic()
@@ -76,17 +78,21 @@ def up(settings: Settings, wanted_port: int | None, workspace: Path) -> None:
             return
         port = DEFAULT_PORT if wanted_port is None else wanted_port
         _require_free_port(port)
+        require_answers(settings)
         _create_databases(dagster_home)
         record = PlatformRecord(token=uuid.uuid4().hex, url=f"http://{HOST}:{port}")
         workspace, left_out = usable_workspace(workspace, settings)
         try:
             record, servers = _start(settings, record, dagster_home, workspace)
-            _wait_until_ready(settings, record, servers)
+            answer = _wait_until_ready(settings, record, servers)
         except BaseException:  # also Ctrl-C: nothing stays half-started
             _clear(settings, record)
             raise
     _say_ready(settings, record, time.monotonic() - started_s)
-    print(*left_out, sep="\n", end="\n" if left_out else "")
+    for line in left_out:
+        print(line)
+    for line in _warnings(answer):
+        print(f"warning: {line}", file=sys.stderr)
 
 
 def _is_running_already(settings: Settings, wanted_port: int | None) -> bool:
@@ -167,7 +173,9 @@ def _start(
     return record, servers
 
 
-def _wait_until_ready(settings: Settings, record: PlatformRecord, servers: dict[str, subprocess.Popen[bytes]]) -> None:
+def _wait_until_ready(
+    settings: Settings, record: PlatformRecord, servers: dict[str, subprocess.Popen[bytes]]
+) -> Readiness:
     deadline_s = time.monotonic() + START_WAIT_S
     answer = Readiness()
     while time.monotonic() < deadline_s:
@@ -184,13 +192,22 @@ def _wait_until_ready(settings: Settings, record: PlatformRecord, servers: dict[
                 f"The code cannot be loaded: {answer.load_error}", subject="workspace.yaml", remedy="Correct it."
             )
         if answer.ready:
-            return
+            return answer
         time.sleep(POLL_S)
+    if answer.works:
+        return answer
     raise TransientFailure(
         f"It was not ready after {START_WAIT_S:.0f} s ({answer}).\n{_last_lines(settings, 'daemon')}",
         subject="platform",
         remedy=f"Logs are in {log_path(settings, 'daemon').parent}.",
     )
+
+
+def _warnings(answer: Readiness) -> list[str]:
+    """What videos do not need and does not work: it must be seen, and keeps nothing from starting."""
+    wrong = [f"the code location {told} (it is left out, everything else works)" for told in answer.others_wrong]
+    loading = [f"the code location {name} is still being loaded" for name in answer.others_loading]
+    return [*wrong, *loading]
 
 
 def _last_lines(settings: Settings, server: str) -> str:
