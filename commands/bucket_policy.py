@@ -61,7 +61,7 @@ def place_of(settings: Settings) -> tuple[str, str]:
 
 
 def policy_of(bucket: str, prefix: str, platform: str, readers: Sequence[str]) -> dict[str, Any]:
-    """The policy as S3 reads it: a denial wins over whatever a user may do otherwise.
+    """The policy as S3 reads it: a denial wins over whatever a user may do otherwise; who is not named has no right by it.
 
     Args:
         bucket: its name.
@@ -88,7 +88,7 @@ def policy_of(bucket: str, prefix: str, platform: str, readers: Sequence[str]) -
                 "Resource": [f"{objects}*"],
             },
             {
-                "Sid": "NobodyElseSeesPatients",
+                "Sid": "ReadersSeeNoPatients",
                 "Effect": "Deny",
                 "Principal": {"AWS": list(readers)},
                 "Action": ["s3:*"],

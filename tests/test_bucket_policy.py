@@ -7,7 +7,7 @@ import pytest
 from commands import bucket_policy
 from commands.services.seaweedfs import SeaweedFs
 from resources.errors import ConfigurationError
-from tests.s3_server import READER, store_in, use_credentials
+from tests.s3_server import PLATFORM, READER, store_in, use_credentials
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("seaweedfs")]
 BUCKET = "restricted"
@@ -24,7 +24,7 @@ def test_readers_read_results_and_nothing_that_names_a_patient(
     keys = {name: f"{name}/x" for name in ("surgery/report", "raw", "incoming", "rejected")}
     for key in keys.values():
         store.write_bytes(key, b"1")
-    users = ("--platform", "arn:aws:iam:::user/platform", "--reader", f"arn:aws:iam:::user/{READER.name}")
+    users = ("--platform", PLATFORM.arn, "--reader", READER.arn)
     assert bucket_policy.main([*users, "--apply"]) == 0
     assert store.read_bytes(keys["raw"]) == b"1"
     store.write_bytes("raw/y", b"2")

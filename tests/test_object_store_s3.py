@@ -46,7 +46,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 
 
 def raw_client(server: SeaweedFs):
-    return boto3.client("s3", endpoint_url=server.url, region_name="us-east-1")
+    return boto3.Session().client("s3", endpoint_url=server.url, region_name="us-east-1")
 
 
 def name_of(store: ObjectStore, key: str) -> str:

@@ -80,7 +80,7 @@ def test_the_report_is_reached_by_its_link(done: Finished):
 
 
 def test_logs_lie_in_the_bucket_and_no_secret_anywhere(on_s3: BucketHome, done: Finished, seaweed: SeaweedFs):
-    client = boto3.client("s3", endpoint_url=seaweed.url, region_name="us-east-1")
+    client = boto3.Session().client("s3", endpoint_url=seaweed.url, region_name="us-east-1")
     logs = client.list_objects_v2(Bucket=BUCKET, Prefix="logs/")["Contents"]
     assert any(entry["Key"].endswith(".err") for entry in logs)
     told = [client.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read() for entry in logs]

@@ -33,7 +33,7 @@ class Hospital:
         self.store = store
         self.settings = Settings(home=home, upload_sidecar_wait_s=SIDECAR_WAIT_S, **settings)
         self.prefix = store.url.removeprefix(f"s3://{BUCKET}").strip("/")
-        self.sender = boto3.client("s3", endpoint_url=store.endpoint_url, region_name="us-east-1")
+        self.sender = boto3.Session().client("s3", endpoint_url=store.endpoint_url, region_name="us-east-1")
         self.state, self.known, self.now_s = IncomingState(), set[str](), START_S
 
     def name(self, key: str) -> str:
@@ -163,7 +163,7 @@ def test_events_save_looks_and_never_cost_one(juice: JuiceFs, tmp_path: Path, mo
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", EVENTS_USER)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", EVENTS_PASSWORD)
     store = ObjectStore(url=f"s3://{BUCKET}/here", endpoint_url=juice.url, home=str(tmp_path))
-    sender = boto3.client("s3", endpoint_url=juice.url, region_name="us-east-1")
+    sender = boto3.Session().client("s3", endpoint_url=juice.url, region_name="us-east-1")
     sender.create_bucket(Bucket=BUCKET)
     looks = Looks()
 

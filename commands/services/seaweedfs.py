@@ -24,6 +24,8 @@ GRPC_OFFSET = 10_000
 LAST_PORT = 65_535
 LEFT_BEHIND = Path("/tmp")  # noqa: S108 - written into the program: there it puts the sockets of those ports
 VOLUME_MB = 256
+ACCOUNT = "000000000000"
+"""Of users in its configuration file; with any other, a policy that names them is kept and has no effect."""
 ALL_ACTIONS = ("Admin", "Read", "List", "Tagging", "Write")
 
 
@@ -32,7 +34,7 @@ class Identity:
     """Who may do what.
 
     Attributes:
-        name: of the identity; a bucket's policy calls it ``arn:aws:iam:::user/NAME``.
+        name: of the identity.
         access_key: public half.
         secret_key: secret half.
         actions: as SeaweedFS spells them, ``Read`` or ``Read:bucket``.
@@ -42,6 +44,11 @@ class Identity:
     access_key: str
     secret_key: str
     actions: tuple[str, ...] = ALL_ACTIONS
+
+    @property
+    def arn(self) -> str:
+        """What a bucket's policy calls it."""
+        return f"arn:aws:iam::{ACCOUNT}:user/{self.name}"
 
 
 @dataclass(frozen=True)
