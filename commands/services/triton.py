@@ -38,7 +38,7 @@ class TritonServer(LocalServer):
         folder: of its backends and its log.
         repository: folder of models, or ``s3://http://host:port/bucket/prefix``.
         load: models that are loaded at the start; others when a client asks.
-        variant: name of the configurations that come before ``config.pbtxt``, ``configs/NAME.pbtxt``.
+        variant: name of the configurations that come before ``config.pbtxt``, ``configs/NAME.pbtxt``; empty for none.
         variables: of its environment, where the repository is on S3: region and keys.
         grpc_port: 0 for any that is free.
         http_port: 0 for any that is free.
@@ -126,7 +126,7 @@ class TritonServer(LocalServer):
             f"--backend-directory={self.backends}",
             "--model-control-mode=explicit",
             *(f"--load-model={name}" for name in self.load),
-            f"--model-config-name={self.variant}",
+            *([f"--model-config-name={self.variant}"] if self.variant else []),
             "--disable-auto-complete-config",
             "--exit-on-error=false",
             f"--backend-config=python,shm-region-prefix-name={self._regions}",
@@ -155,6 +155,10 @@ class TritonServer(LocalServer):
         super().kill()
         self._clear_shared_memory()
 
+    def shared_memory(self) -> list[Path]:
+        """What it and its models' interpreters share just now, or left."""
+        return sorted(SHARED_MEMORY.glob(f"{self._regions}*"))
+
     def _clear_shared_memory(self) -> None:
-        for region in SHARED_MEMORY.glob(f"{self._regions}*"):
+        for region in self.shared_memory():
             region.unlink(missing_ok=True)

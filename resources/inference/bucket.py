@@ -81,7 +81,7 @@ class RepositoryBucket:
                 for path in sorted((root / name).rglob("*"), key=lambda path: path.name == CONFIG_FILE):
                     key = path.relative_to(root).as_posix()
                     if path.is_file() and not any(part.startswith(".") for part in PurePosixPath(key).parts):
-                        self._store.write_file(key, path)
+                        self.store.write_file(key, path)
 
     def add_version(self, name: str, version: int, folder: Path) -> None:
         """Write a version, its model file last.
@@ -90,17 +90,17 @@ class RepositoryBucket:
             TransientFailure: the bucket does not answer, or another machine publishes this version.
         """
         note, model = f"{name}/{version}/{NOTE_FILE}", f"{name}/{version}/{MODEL_FILE}"
-        if not self._store.create_bytes(note, (folder / NOTE_FILE).read_bytes()):
-            claimed = self._store.stat(note)
+        if not self.store.create_bytes(note, (folder / NOTE_FILE).read_bytes()):
+            claimed = self.store.stat(note)
             is_old = claimed is not None and time.time() - claimed.modified_s > LEFT_BEHIND_S
-            if self._store.stat(model) is not None or not is_old:
+            if self.store.stat(model) is not None or not is_old:
                 raise TransientFailure(
                     f"Another machine has published version {version}, or is doing so.",
                     subject=f"model {name} in {self.url}",
                     remedy="Start it again; it will be compared with what is served then.",
                 )
-            self._store.write_file(note, folder / NOTE_FILE)
-        self._store.write_file(model, folder / MODEL_FILE)
+            self.store.write_file(note, folder / NOTE_FILE)
+        self.store.write_file(model, folder / MODEL_FILE)
 
     def put_configurations(self, root: Path, name: str) -> None:
         """Write the model's configurations over those in the bucket.
@@ -110,12 +110,12 @@ class RepositoryBucket:
         """
         folder = root / name
         for path in (folder / CONFIG_FILE, *(folder / VARIANTS_FOLDER).glob("*.pbtxt")):
-            self._store.write_file(path.relative_to(root).as_posix(), path)
+            self.store.write_file(path.relative_to(root).as_posix(), path)
 
     def _fetch_one(self, root: Path, key: str) -> None:
         folder = root / ".fetching"
         folder.mkdir(exist_ok=True)
-        fetched = self._store.local_file(key, folder=folder)
+        fetched = self.store.local_file(key, folder=folder)
         target = root / key
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(fetched, target.with_name(f".{target.name}.fetching"))
@@ -149,7 +149,8 @@ class RepositoryBucket:
         return load_settings()
 
     @cached_property
-    def _store(self) -> ObjectStore:
+    def store(self) -> ObjectStore:
+        """The objects of the repository by their path in it."""
         return ObjectStore.of(self._settings.model_copy(update={"object_store_url": self.url}))
 
 

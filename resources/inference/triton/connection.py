@@ -40,13 +40,13 @@ class Connection:
     Args:
         url: ``grpc://host:8001`` or ``http://host:8000``.
         deadline_s: longest wait for one attempt at a request.
-        retry_window_s: no attempt starts later than this after the first; 0 tries once.
+        retry_window_s: no attempt starts later than this after the first; 0 tries once, None means `RETRY_WINDOW_S`.
 
     Raises:
         ConfigurationError: the URL cannot be used, or packages are missing.
     """
 
-    def __init__(self, url: str, deadline_s: float, retry_window_s: float = RETRY_WINDOW_S) -> None:
+    def __init__(self, url: str, deadline_s: float, retry_window_s: float | None = None) -> None:
         try:
             import pybreaker
         except ImportError as error:
@@ -57,7 +57,7 @@ class Connection:
             ) from error
         self.url = url
         self.transport: Transport = open_transport(url, deadline_s)
-        self._retry_window_s = retry_window_s
+        self._retry_window_s = RETRY_WINDOW_S if retry_window_s is None else retry_window_s
         self._closed = pybreaker.STATE_CLOSED
         self._refusal: type[Exception] = pybreaker.CircuitBreakerError
         self._breaker = pybreaker.CircuitBreaker(fail_max=FAILURES_TO_OPEN, reset_timeout=PAUSE_S)
@@ -140,7 +140,7 @@ class Connection:
         import tenacity
 
         return tenacity.Retrying(
-            wait=tenacity.wait_exponential_jitter(initial=FIRST_PAUSE_S, max=LONGEST_PAUSE_S, jitter=FIRST_PAUSE_S),
+            wait=tenacity.wait_exponential_jitter(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S, jitter=FIRST_PAUSE_S),
             stop=tenacity.stop_after_delay(self._retry_window_s),
             retry=tenacity.retry_if_exception_type((Unreachable, self._refusal)),
             reraise=True,
