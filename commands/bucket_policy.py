@@ -61,7 +61,7 @@ def place_of(settings: Settings) -> tuple[str, str]:
 
 
 def policy_of(bucket: str, prefix: str, platform: str, readers: Sequence[str]) -> dict[str, Any]:
-    """The policy as S3 reads it: a denial wins over whatever a user may do otherwise; who is not named has no right by it.
+    """The policy as S3 reads it: a denial wins over all else, and who is not named gets nothing.
 
     Args:
         bucket: its name.

@@ -9,17 +9,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from filelock import FileLock, Timeout
 
 from resources.errors import TransientFailure
 from resources.object_store.objects import refused_write
+from resources.postgres import CONNECT_TIMEOUT_S, KEEPALIVE, driver_missing, with_password
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 LOCK_WAIT_S = 1800.0
 """The longest that is done under a lock is copying a video into the store."""
 KEY_BYTES = 8
+VARIABLE = "NEUROVISION_DATABASE_URL"
 LOCK_NOT_AVAILABLE = "55P03"
 """SQLSTATE of a wait that took longer than ``lock_timeout``."""
 
@@ -70,7 +76,7 @@ class PostgresLocks:
     transactions cannot be in between.
 
     Args:
-        url: of the database, as SQLAlchemy spells it.
+        url: of the database, as SQLAlchemy spells it; its password may be in the environment alone.
         store: tells the locks of one store from those of another on the same database.
     """
 
@@ -84,18 +90,11 @@ class PostgresLocks:
         Raises:
             TransientFailure: the database does not answer, or another holds the lock for longer than `LOCK_WAIT_S`.
         """
-        from sqlalchemy import create_engine, text
+        from sqlalchemy import text
         from sqlalchemy.exc import DBAPIError
-        from sqlalchemy.pool import NullPool
 
-        engine = create_engine(
-            self._url,
-            poolclass=NullPool,
-            isolation_level="AUTOCOMMIT",  # nothing stays open but the session
-            connect_args={"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3},
-        )
         try:
-            connection = engine.connect()
+            connection = self._engine.connect()
         except DBAPIError as error:
             raise _unanswered(name, error) from error
         with connection:
@@ -107,6 +106,25 @@ class PostgresLocks:
                     raise _held_by_another(name) from error
                 raise _unanswered(name, error) from error
             yield
+
+    @cached_property
+    def _engine(self) -> Engine:
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        try:
+            return create_engine(
+                with_password(self._url, VARIABLE),
+                poolclass=NullPool,
+                isolation_level="AUTOCOMMIT",  # nothing stays open but the session
+                connect_args={
+                    "connect_timeout": CONNECT_TIMEOUT_S,
+                    **KEEPALIVE,
+                    "application_name": "neurovision-locks",
+                },
+            )
+        except ModuleNotFoundError as error:
+            raise driver_missing() from error
 
 
 def _number_of(store: str, name: str) -> int:
@@ -126,5 +144,5 @@ def _unanswered(name: str, error: Exception) -> TransientFailure:
     return TransientFailure(
         f"The database of locks cannot be used ({type(error).__name__}).",
         subject=name,
-        remedy="Check PostgreSQL (NEUROVISION_DATABASE_URL) and try again.",
+        remedy=f"Check PostgreSQL ({VARIABLE}) and try again.",
     )

@@ -26,6 +26,7 @@ from resources.object_store.locks import FileLocks, Locks, PostgresLocks
 from resources.object_store.objects import ObjectInfo
 from resources.object_store.remote_file import Source
 from resources.object_store.s3 import Bucket, S3Objects
+from resources.postgres import is_postgres
 from resources.settings import Settings, load_settings
 
 LOCK_FOLDER = "locks"
@@ -69,7 +70,7 @@ class ObjectStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             ca_file=settings.s3_ca_file,
             encryption=settings.s3_encryption,
             home=str(settings.home),
-            locks_in_database=settings.application_database.startswith("postgres"),
+            locks_in_database=is_postgres(settings.application_database),
         )
 
     @property
