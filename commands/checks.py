@@ -79,7 +79,7 @@ def require_answers(settings: Settings) -> None:
     wrong = [a.error for a in answers_to([c for c in checks_of(settings) if c.is_for_videos]) if a.error is not None]
     if wrong:
         first, *others = wrong
-        more = "".join(f"\nerror: {error}" for error in others)
+        more = "".join(f"\nerror: {told}" for told in dict.fromkeys(map(str, others)) if told != str(first))
         raise type(first)(first.problem, subject=first.subject, remedy=first.remedy + more)
 
 

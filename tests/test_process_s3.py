@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import boto3
+import dagster as dg
 import pytest
 import requests
 
+from commands.platform import prepare_dagster_home
 from commands.services.seaweedfs import SeaweedFs
 from resources.object_store import ObjectStore
+from resources.settings import Settings
 from tests.main_job import Finished, Home, new_home
 from tests.s3_server import BUCKET, PLATFORM
 
@@ -82,11 +85,38 @@ def test_the_report_is_reached_by_its_link(done: Finished):
 def test_logs_lie_in_the_bucket_and_no_secret_anywhere(on_s3: BucketHome, done: Finished, seaweed: SeaweedFs):
     client = boto3.Session().client("s3", endpoint_url=seaweed.url, region_name="us-east-1")
     logs = client.list_objects_v2(Bucket=BUCKET, Prefix="logs/")["Contents"]
-    assert any(entry["Key"].endswith(".err") for entry in logs)
+    assert any("/compute_logs/" in entry["Key"] for entry in logs)
     told = [client.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read() for entry in logs]
     told += [path.read_bytes() for path in on_s3.path.rglob("*") if path.is_file()]
     told += [done.out.encode(), done.err.encode()]
     assert sum(PLATFORM.secret_key.encode() in text for text in told) == 0
+
+
+@dg.op
+def says_hello() -> None:
+    print("hello from a run")
+
+
+@dg.job
+def hello() -> None:
+    says_hello()
+
+
+def test_what_a_run_prints_is_found_in_the_bucket(
+    on_s3: BucketHome, seaweed: SeaweedFs, monkeypatch: pytest.MonkeyPatch
+):
+    settings = Settings(home=on_s3.path / "hello", compute_logs_url=f"s3://{BUCKET}/hello", s3_endpoint_url=seaweed.url)
+    home = prepare_dagster_home(settings)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert hello.execute_in_process(instance=instance).success
+    client = boto3.Session().client("s3", endpoint_url=seaweed.url, region_name="us-east-1")
+    printed = [
+        client.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read()
+        for entry in client.list_objects_v2(Bucket=BUCKET, Prefix="hello/")["Contents"]
+        if entry["Key"].endswith(".out")
+    ]
+    assert printed == [b"hello from a run\n"]
 
 
 @pytest.mark.parametrize(
