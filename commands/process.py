@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from commands.checks import require_answers
 from commands.platform import prepare_dagster_home
 from resources.errors import NeuroVisionError
 from resources.settings import Settings, load_settings
@@ -54,6 +55,7 @@ def process(video: Path | None, profile: str | None, console: Console) -> str:
         NeuroVisionError: there can be no report; the text says why and what to do.
     """
     settings = load_settings()
+    require_answers(settings)
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
     from commands.run import VideoRun  # Dagster is imported only after DAGSTER_HOME is there
 
