@@ -152,9 +152,17 @@ def _asks_bucket(settings: Settings, setting: str, url: str) -> Callable[[], Non
 
 
 def _triton(settings: Settings) -> None:
-    from resources.inference.client import InferenceResource
+    from resources.inference.engines import open_engine
 
-    if not InferenceResource.of(settings).is_server_ready():
+    engine = open_engine(
+        settings.inference_engine,
+        threads=settings.inference_threads,
+        repository_url=settings.model_repository_url,
+        triton_url=settings.triton_url,
+        triton_shared_memory=settings.triton_shared_memory,
+        triton_deadline_s=settings.triton_deadline_s,
+    )
+    if not engine.is_ready():
         raise TransientFailure(
             "Triton answers, but does not take requests.", subject=settings.triton_url, remedy="Read its log."
         )

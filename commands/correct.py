@@ -52,7 +52,7 @@ def correct_and_tell(path: Path) -> list[str]:
     from resources.object_store import ObjectStore
 
     corrections = read_corrections(path)
-    datasets = DatasetRepository(folder=str(settings.datasets), remote_url=settings.dataset_remote)
+    datasets = DatasetRepository.of(settings)
     with datasets.lock():
         layout = Layout(datasets.root)
         new = take_corrections(corrections, path, layout, ObjectStore.of(settings))

@@ -80,7 +80,7 @@ def _datasets() -> Any:
     from resources.datasets import DatasetRepository
 
     settings = load_settings()
-    return DatasetRepository(folder=str(settings.datasets), remote_url=settings.dataset_remote)
+    return DatasetRepository.of(settings)
 
 
 def _version() -> Any:

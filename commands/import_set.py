@@ -51,7 +51,7 @@ def import_and_tell(dataset: str, path: Path, name: str | None) -> list[str]:
     from neurovision_assets.training.dataset.told import dataset_metadata, told_source
     from resources.datasets import DatasetRepository
 
-    datasets = DatasetRepository(folder=str(settings.datasets), remote_url=settings.dataset_remote)
+    datasets = DatasetRepository.of(settings)
     with datasets.lock():
         layout = Layout(datasets.root)
         imported = import_set(dataset, path, layout, name)

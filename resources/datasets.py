@@ -17,8 +17,9 @@ import yaml
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
-from resources.dvc import AUTHOR, CLONE_CONFIG, REMOTE, REPOSITORY_CONFIG, CommandLine
+from resources.dvc import AUTHOR, CLONE_CONFIG, REPOSITORY_CONFIG, CommandLine, Remote
 from resources.errors import PermanentFailure
+from resources.settings import Settings
 
 FIRST_VERSION: Final = (1, 0)
 
@@ -44,10 +45,27 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
         folder: the repository; made at its first use.
         remote_url: where DVC's remote ``storage`` lies, a folder or ``s3://bucket/prefix``; its credentials are
             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the environment, written down nowhere.
+        s3_endpoint_url: of the S3 server, empty for Amazon's.
+        s3_region: that requests to it are signed for.
+        s3_ca_file: certificates that its own is checked with, empty for the usual ones.
     """
 
     folder: str
     remote_url: str
+    s3_endpoint_url: str = ""
+    s3_region: str = ""
+    s3_ca_file: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "DatasetRepository":
+        """The one of a deployment."""
+        return cls(
+            folder=str(settings.datasets),
+            remote_url=settings.dataset_remote,
+            s3_endpoint_url=settings.s3_endpoint_url,
+            s3_region=settings.s3_region,
+            s3_ca_file=settings.s3_ca_file,
+        )
 
     @property
     def root(self) -> Path:
@@ -69,7 +87,7 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._line.git("init", "--quiet", "--initial-branch=main")
         if not (self.root / ".dvc").is_dir():
             self._line.dvc("init", "--quiet")
-        config = REPOSITORY_CONFIG.format(root=self.root, remote=REMOTE, url=self.remote_url)
+        config = REPOSITORY_CONFIG.format(root=self.root, remote=self._remote.section)
         path = self.root / ".dvc" / "config"
         if path.read_text(encoding="utf-8") != config:
             path.write_text(config, encoding="utf-8")
@@ -162,7 +180,7 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._line.git("clone", "--quiet", "--shared", "--no-checkout", str(self.root), str(clone))
             at_clone = CommandLine(clone, self.remote_url)
             at_clone.git("checkout", "--quiet", "--detach", commit)
-            cache = CLONE_CONFIG.format(root=self.root, remote=REMOTE, url=self.remote_url)
+            cache = CLONE_CONFIG.format(root=self.root, remote=self._remote.section)
             (clone / ".dvc" / "config.local").write_text(cache, encoding="utf-8")
             at_clone.dvc("pull", "--quiet", *_recorded_outputs(clone, path))
             if not (clone / path).exists():
@@ -203,6 +221,10 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self._line.try_git("diff", "--cached", "--quiet").returncode:
             self._line.git(*AUTHOR, "commit", "--quiet", "--no-verify", "--message", message)
         return self.head()
+
+    @property
+    def _remote(self) -> Remote:
+        return Remote(self.remote_url, self.s3_endpoint_url, self.s3_region, self.s3_ca_file)
 
     @property
     def _line(self) -> CommandLine:

@@ -25,21 +25,43 @@ REPOSITORY_CONFIG: Final = """[core]
     check_update = false
     autostage = true
     site_cache_dir = {root}/.dvc/tmp/site
-    remote = {remote}
+    remote = storage
 [cache]
     type = reflink,hardlink,copy
-['remote "{remote}"']
-    url = {url}
-"""
+{remote}"""
 CLONE_CONFIG: Final = """[core]
     site_cache_dir = {root}/.dvc/tmp/site
 [cache]
     dir = {root}/.dvc/cache
     type = reflink,copy
-['remote "{remote}"']
-    url = {url}
-"""
+{remote}"""
 """What is taken out of a clone is a copy, or changing it would change the cache."""
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Where the data is copied to, and fetched from.
+
+    Attributes:
+        url: a folder or ``s3://bucket/prefix``.
+        endpoint_url: of the S3 server, empty for Amazon's.
+        region: that requests to it are signed for.
+        ca_file: certificates that its own is checked with, empty for the usual ones.
+    """
+
+    url: str
+    endpoint_url: str = ""
+    region: str = ""
+    ca_file: str = ""
+
+    @property
+    def section(self) -> str:
+        """Its part of DVC's configuration; keys stay in the environment."""
+        lines = [f"['remote \"{REMOTE}\"']", f"url = {self.url}"]
+        if self.url.startswith("s3://"):
+            told = {"endpointurl": self.endpoint_url, "region": self.region, "ssl_verify": self.ca_file}
+            lines += [f"{name} = {value}" for name, value in told.items() if value]
+        return "\n    ".join(lines) + "\n"
 
 
 @dataclass(frozen=True)

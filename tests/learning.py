@@ -27,7 +27,7 @@ COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200))
 
 def coloured_set(settings: Settings, operations: int, *, seed: int = 0) -> None:
     """Import operations of three phases in any order, each picture in its phase's colour with noise on it."""
-    datasets = DatasetRepository(folder=str(settings.datasets), remote_url=settings.dataset_remote)
+    datasets = DatasetRepository.of(settings)
     rng = np.random.default_rng(seed)
     with datasets.lock():
         folder = Layout(datasets.root).imported(SET)

@@ -25,7 +25,7 @@ training_checks = dataset_checks
 def training_resources(settings: Settings) -> dict[str, Any]:
     """What the learning loop needs besides what all stages need."""
     return {
-        "datasets": DatasetRepository(folder=str(settings.datasets), remote_url=settings.dataset_remote),
+        "datasets": DatasetRepository.of(settings),
         "training": TrainingHome(folder=str(settings.training), preset=settings.training_preset),
         "model_registry": ModelRegistry.of(settings),
     }
