@@ -75,7 +75,8 @@ def test_a_pod_is_restricted_limited_and_probed(name: str) -> None:
         assert {"cpu", "memory"} <= set(container["resources"]["requests"])
         assert {"cpu", "memory"} <= set(container["resources"]["limits"])
         assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
-        mounted = {mount["name"] for mount in container["volumeMounts"]}
+        everybody = [*pod["containers"], *pod.get("initContainers", [])]
+        mounted = {mount["name"] for one in everybody for mount in one["volumeMounts"]}
         assert mounted == {volume["name"] for volume in pod["volumes"]}
         assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"])
         named = {port["name"] for port in container["ports"]}
