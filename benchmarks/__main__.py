@@ -13,12 +13,13 @@ from benchmarks import (
     quantised,
     real_heads,
     report,
+    s3_uploads,
     scores,
     simulator,
     whole_job,
 )
 
-SPEED = (main_job, fresh_clone, inference, simulator, frames, whole_job, memory, report, plan)
+SPEED = (main_job, fresh_clone, inference, simulator, frames, whole_job, memory, report, plan, s3_uploads)
 SCORES = (real_heads, foreign, drift, quantised, intervals, scores)
 
 for benchmark in (*SPEED, *SCORES):

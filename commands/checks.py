@@ -17,7 +17,7 @@ from resources.errors import ConfigurationError, NeuroVisionError, TransientFail
 from resources.postgres import is_postgres, without_password
 from resources.settings import PREFIX, Settings
 
-DEADLINE_S: Final = 15.0
+DEADLINE_S: Final = 30.0
 """A library that is loaded for the first time takes some of it."""
 CONNECT_S: Final = 3.0
 PORTS: Final = {"http": 80, "https": 443, "grpc": 8001, "postgresql": 5432}

@@ -1,0 +1,173 @@
+"""Fifty recordings of 60 MB sent at once through the S3 API: none lost, none taken twice, how much memory.
+
+Promised: all registered once, the platform's servers under 1.5 GB. ``python -m benchmarks.s3_uploads [--count 5
+--megabytes 6]``
+
+The platform is started by ``make up`` with its objects on a real SeaweedFS. Each file is the same short recording with
+random bytes behind it, in a box that players skip: videos of their own that every stage can read. Their runs begin
+meanwhile and are not waited for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.measure import REPOSITORY, Steal, machine, sample, scratch
+from commands.platform import processes_of, read_record
+from commands.services.seaweedfs import Identity, SeaweedFs
+from commands.services.server import free_port
+from resources.settings import Settings
+
+BUCKET = "uploads"
+WHO = Identity("platform", "benchmark-key", "the-benchmark-s-secret")
+PATIENCE_S = 1800.0
+RUN_WORKER = "execute_run"
+PROMISED_BYTES = 1_500_000_000
+SAMPLE_EVERY_S = 1.0
+
+
+class Memory(threading.Thread):
+    """Watches what the platform's processes hold, run workers apart from servers.
+
+    Args:
+        settings: of the platform.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(daemon=True)
+        self._settings = settings
+        self.servers_bytes = self.with_runs_bytes = 0
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Look every second; the greatest sums are kept. Pages that processes share count in each."""
+        while not self.ended.wait(SAMPLE_EVERY_S):
+            record = read_record(self._settings)
+            held = Counter[bool]()
+            for process in processes_of(record) if record else ():
+                try:
+                    held[any(RUN_WORKER in word for word in process.cmdline())] += process.memory_info().rss
+                except psutil.Error:
+                    continue
+            self.servers_bytes = max(self.servers_bytes, held[False])
+            self.with_runs_bytes = max(self.with_runs_bytes, held.total())
+
+
+def padded(video: bytes, size_bytes: int) -> bytes:
+    """The same recording in a file of its own bytes: a ``free`` box (ISO/IEC 14496-12) of noise behind it."""
+    length = max(size_bytes - len(video), 16)
+    return video + struct.pack(">I4s", length, b"free") + os.urandom(length - 8)
+
+
+def send(url: str, video: bytes, number: int, size_bytes: int) -> None:
+    """One hospital's upload, by the library's usual way: in parts."""
+    import boto3
+
+    client = boto3.Session().client("s3", endpoint_url=url, region_name="us-east-1")
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
+        file.write(padded(video, size_bytes))
+        file.flush()
+        client.upload_file(file.name, BUCKET, f"incoming/operation_{number:03}.mp4")
+
+
+def registered(home: Path) -> tuple[list[str], Counter[str]]:
+    """The videos that Dagster knows, and how many runs each has."""
+    import dagster as dg
+
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        keys = list(instance.get_dynamic_partitions("video_id"))
+        runs = Counter(str(run.tags.get("dagster/partition")) for run in instance.get_runs())
+    return keys, runs
+
+
+def wait_until_registered(home: Path, count: int) -> float:
+    """Seconds until all are known."""
+    begun_s = time.monotonic()
+    while time.monotonic() - begun_s < PATIENCE_S:
+        keys, runs = registered(home)
+        if len(keys) >= count and sum(runs.values()) >= count:
+            break
+        time.sleep(2.0)
+    return time.monotonic() - begun_s
+
+
+def command(name: str, *arguments: str) -> None:
+    """A command of the platform; one that fails ends the benchmark."""
+    subprocess.run([sys.executable, "-m", f"commands.{name}", *arguments], cwd=REPOSITORY, check=True)
+
+
+def measure(home: Path, server: SeaweedFs, count: int, size_bytes: int) -> bool:
+    """Send, wait, compare; whether the promise was kept."""
+    video = sample(home).read_bytes()
+    settings = Settings(home=home)
+    memory = Memory(settings)
+    command("up", "--port", str(free_port()))
+    try:
+        memory.start()
+        begun_s = time.monotonic()
+        with ThreadPoolExecutor(count) as senders:
+            list(senders.map(lambda number: send(server.url, video, number, size_bytes), range(count)))
+        sent_s = time.monotonic() - begun_s
+        waited_s = wait_until_registered(home, count)
+        keys, runs = registered(home)
+    finally:
+        memory.ended.set()
+        command("down")
+    twice = [key for key, number in runs.items() if number > 1]
+    print(f"{count} uploads of {size_bytes / 1e6:.0f} MB sent in {sent_s:.0f} s, registered {waited_s:.0f} s later")
+    print(f"lost {count - len(set(keys))}, twice {len(keys) - len(set(keys)) + len(twice)}, runs {sum(runs.values())}")
+    print(
+        f"servers of the platform {memory.servers_bytes / 1e6:.0f} MB, with runs {memory.with_runs_bytes / 1e6:.0f} MB"
+    )
+    return len(set(keys)) == count and not twice and memory.servers_bytes < PROMISED_BYTES
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="s3_uploads")
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--megabytes", type=int, default=60)
+    chosen = parser.parse_args(arguments)
+    print(machine())
+    with scratch() as folder, Steal() as steal:
+        home = folder / "home"
+        home.mkdir()
+        with SeaweedFs(folder / "seaweedfs", [WHO]) as server:
+            server.make_bucket(BUCKET)
+            kept = in_environment(home, server, chosen.count, chosen.megabytes * 1_000_000)
+    print(f"promise kept: {kept} (steal {steal.share:.1%})")
+
+
+def in_environment(home: Path, server: SeaweedFs, count: int, size_bytes: int) -> bool:
+    """Measure with the settings of a platform on S3, which its processes inherit."""
+    wanted: dict[str, Any] = {
+        "NEUROVISION_HOME": home,
+        "NEUROVISION_OBJECT_STORE_URL": f"s3://{BUCKET}",
+        "NEUROVISION_S3_ENDPOINT_URL": server.url,
+        "AWS_ACCESS_KEY_ID": WHO.access_key,
+        "AWS_SECRET_ACCESS_KEY": WHO.secret_key,
+    }
+    before = dict(os.environ)
+    os.environ.update({name: str(value) for name, value in wanted.items()})
+    try:
+        return measure(home, server, count, size_bytes)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+if __name__ == "__main__":
+    main()
