@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
 from typing import Final
 from urllib.parse import urlparse
 
@@ -32,6 +36,7 @@ class Check:
         setting: that leads to it.
         where: its address, without secrets.
         ask: raises what is wrong.
+        libraries: that asking needs; loading them takes seconds, which are not the server's.
         is_for_videos: whether videos cannot be processed without it.
     """
 
@@ -39,6 +44,7 @@ class Check:
     setting: str
     where: str
     ask: Callable[[], None]
+    libraries: tuple[str, ...]
     is_for_videos: bool = True
 
 
@@ -62,11 +68,15 @@ def answers_to(checks: Sequence[Check]) -> list[Answer]:
     def ask(check: Check) -> None:
         answers[check.name] = _failure_of(check)
 
+    for library in sorted({library for check in checks for library in check.libraries}):
+        with suppress(ModuleNotFoundError):  # whoever asks says it in our words
+            import_module(library)
     threads = [threading.Thread(target=ask, args=(check,), daemon=True) for check in checks]
+    deadline_s = time.monotonic() + DEADLINE_S
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(DEADLINE_S)
+        thread.join(max(0.0, deadline_s - time.monotonic()))
     return [Answer(check, answers[check.name] if check.name in answers else _silent(check)) for check in checks]
 
 
@@ -84,15 +94,15 @@ def require_answers(settings: Settings) -> None:
 
 
 def _databases(settings: Settings) -> Iterator[Check]:
-    for name, setting, url, ask, is_needed in (
-        ("application database", "DATABASE_URL", settings.database_url, _application_database, True),
-        ("read replica", "DATABASE_REPLICA_URL", settings.database_replica_url, _replica, False),
-        ("Dagster's database", "DAGSTER_DATABASE_URL", settings.dagster_database_url, _dagster_database, True),
+    ours, dagster = ("psycopg2", "resources.database.engine"), ("dagster_postgres.utils", "resources.dagster_schema")
+    for name, setting, url, ask, libraries, is_needed in (
+        ("application database", "DATABASE_URL", settings.database_url, _application_database, ours, True),
+        ("read replica", "DATABASE_REPLICA_URL", settings.database_replica_url, _replica, ours, False),
+        ("Dagster's database", "DAGSTER_DATABASE_URL", settings.dagster_database_url, _dagster_database, dagster, True),
     ):
         if is_postgres(url):
-            yield Check(
-                name, PREFIX + setting, without_password(url), lambda ask=ask: ask(settings), is_for_videos=is_needed
-            )
+            where = without_password(url)
+            yield Check(name, PREFIX + setting, where, partial(ask, settings), libraries, is_for_videos=is_needed)
 
 
 def _buckets(settings: Settings) -> Iterator[Check]:
@@ -105,15 +115,17 @@ def _buckets(settings: Settings) -> Iterator[Check]:
         if url.startswith("s3://"):
             where = f"{url} on {settings.s3_endpoint_url or 'Amazon S3'}"
             ask = _asks_bucket(settings, PREFIX + setting, url)
-            yield Check(name, PREFIX + setting, where, ask, is_for_videos=is_needed)
+            libraries = ("boto3.session", "resources.object_store.client")
+            yield Check(name, PREFIX + setting, where, ask, libraries, is_for_videos=is_needed)
 
 
 def _others(settings: Settings) -> Iterator[Check]:
     if settings.inference_engine == "triton":
-        yield Check("Triton", f"{PREFIX}TRITON_URL", settings.triton_url, lambda: _triton(settings))
+        libraries = ("resources.inference.engines", "pybreaker", f"tritonclient.{urlparse(settings.triton_url).scheme}")
+        yield Check("Triton", f"{PREFIX}TRITON_URL", settings.triton_url, partial(_triton, settings), libraries)
     if settings.mlflow_url:
-        where = settings.mlflow_url
-        yield Check("MLflow", f"{PREFIX}MLFLOW_URL", where, lambda: _mlflow(settings), is_for_videos=False)
+        where, ask = settings.mlflow_url, partial(_mlflow, settings)
+        yield Check("MLflow", f"{PREFIX}MLFLOW_URL", where, ask, ("requests",), is_for_videos=False)
 
 
 def _application_database(settings: Settings) -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from pydantic.fields import FieldInfo
 
-from resources.settings import Settings
+from resources.settings import Secrets, Settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 README = (REPOSITORY / "README.md").read_text()
+CONFIGURATION = (REPOSITORY / "docs" / "configuration.md").read_text()
 FLOW = (
     "simulator",
     "models",
@@ -175,22 +177,37 @@ def test_every_package_is_named() -> None:
 
 def test_every_make_target_is_listed_and_phony() -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
-    assert targets == set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert targets == set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
     assert targets == set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())  # type: ignore[index]
 
 
 @pytest.mark.parametrize("document", [path.relative_to(REPOSITORY).as_posix() for path in tracked("*.md")])
 def test_documents_name_only_what_exists(document: str) -> None:
     text = (REPOSITORY / document).read_text()
-    targets = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`make ([a-z]+)", text)) - targets == set()
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", text)) - targets == set()
     links = {link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link}
     assert [link for link in links if link and not (REPOSITORY / document).parent.joinpath(link).exists()] == []
 
 
-def test_the_readme_names_the_two_commands_and_every_setting() -> None:
+def test_the_readme_names_the_two_commands() -> None:
     assert "make process" in README
     assert "make test" in README
-    known = {f"NEUROVISION_{name.upper()}" for name in Settings.model_fields}
-    assert set(re.findall(r"`(NEUROVISION_[A-Z_]+)`", README)) == known
+
+
+def test_every_setting_is_documented_as_it_is() -> None:
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| (.*?) \| (.*) \|$", CONFIGURATION, re.MULTILINE)
+    told = {name: (default.strip("`"), meaning) for name, default, meaning in rows}
+    fields = {f"NEUROVISION_{name.upper()}": field for name, field in Settings.model_fields.items()}
+    fields |= {name.upper(): field for name, field in Secrets.model_fields.items()}
+    assert told == {name: (default_of(field), field.description) for name, field in fields.items()}
+
+
+def default_of(field: FieldInfo) -> str:
+    """A default in words: of a folder its name, since the rest is this checkout's."""
+    if isinstance(field.default, Path):
+        return field.default.name
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
+    return {"": "empty", "None": "none"}.get(str(field.default), str(field.default))
