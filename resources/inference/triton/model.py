@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 IN_FLIGHT: Final = 4
 """Requests of one caller at work at the same time: one computes, one waits beside it, two are on their way."""
+WAITING: Final = 2
+"""Requests that are ready beside those, so that a slow one at the head leaves no thread idle."""
 PROBE_SIZE: Final = 32
 """Where a model takes any size, a probe has this one."""
 
@@ -81,7 +83,7 @@ class TritonModel:
         at_work: deque[Future[dict[str, NDArray[Any]]]] = deque()
         try:
             for request in requests:
-                if len(at_work) == IN_FLIGHT:
+                if len(at_work) == IN_FLIGHT + WAITING:
                     yield at_work.popleft().result()
                 at_work.append(self._pool.submit(self.infer, request))
             while at_work:
