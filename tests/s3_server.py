@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -89,5 +89,5 @@ def store_in(server: SeaweedFs, home: Path, prefix: str | None = None, **more: s
     from resources.object_store import ObjectStore  # Dagster takes seconds, and every start of pytest loads plugins
 
     prefix = prefix or f"test/{uuid.uuid4().hex}"
-    settings = {"url": f"s3://{BUCKET}/{prefix}", "endpoint_url": server.url, "home": str(home)} | more
+    settings: dict[str, Any] = {"url": f"s3://{BUCKET}/{prefix}", "endpoint_url": server.url, "home": str(home)} | more
     return ObjectStore(**settings)

@@ -117,7 +117,7 @@ def _minio(server: Server, opened: Callable[[], None]) -> Any:
 
     credentials = Session().get_credentials().get_frozen_credentials()
     address = urlparse(server.endpoint_url)
-    trust = {"ca_certs": server.ca_file} if server.ca_file else {}
+    trust: dict[str, Any] = {"ca_certs": server.ca_file} if server.ca_file else {}
     return Minio(
         address.netloc,
         access_key=credentials.access_key,

@@ -312,7 +312,8 @@ class S3Objects:
             wait=wait_exponential_jitter(max=5),
             reraise=True,
         )
-        return again(self._asked, info.key, get)
+        data: bytes = again(self._asked, info.key, get)
+        return data
 
     def _load(self, info: ObjectInfo, expected: str | None) -> Path:
         with self._copies.loading(info.key) as temporary:
