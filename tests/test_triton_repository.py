@@ -161,8 +161,12 @@ def test_two_machines_and_a_server_on_one_repository_in_a_bucket(bucket: str, tm
         first, second = (machine(home, bucket, server) for home in (first_home, without_seed(tmp_path / "second")))
         assert answer(first) == answer(second) == [-1, 0, 2]
         assert promote(first, tmp_path, "Abs", "1.1.0") == 2
+        reference = first_home / NAME / "2" / "reference.json"
+        reference.write_text("{}")
+        first.models.share(reference)
         fresh = machine(tmp_path / "second", bucket, server)
         assert fresh.pin(NAME).identity.release == "1.1.0", "the note came with it"
+        assert (tmp_path / "second" / NAME / "2" / "reference.json").is_file(), "what is added later comes too"
         assert answer(fresh) == [1, 0, 2]
         assert answer(second) == [-1, 0, 2], "what it pinned"
 

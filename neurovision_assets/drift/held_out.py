@@ -71,7 +71,9 @@ def reference_of_served(
         source=f"held out of the data {data.tag or data.revision[:12]}",
         operations=rows,
     )
-    reference.write(reference_path(inference.models.root, model, version))
+    path = reference_path(inference.models.root, model, version)
+    reference.write(path)
+    inference.models.share(path)
     return reference, True
 
 

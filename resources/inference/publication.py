@@ -38,6 +38,11 @@ class Publication:
         if self.bucket is not None:
             self.bucket.add_version(name, version, folder)
 
+    def share(self, root: Path, path: Path) -> None:
+        """Write one more file of a version into the bucket."""
+        if self.bucket is not None:
+            self.bucket.store.write_file(path.relative_to(root).as_posix(), path)
+
     def announce(self, repository: ModelRepository, name: str) -> None:
         """Have the server load it now, rather than at the first request."""
         try:

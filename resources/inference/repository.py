@@ -40,6 +40,13 @@ class Outside(Protocol):
             TransientFailure: the bucket does not answer; the version does not appear.
         """
 
+    def share(self, root: Path, path: Path) -> None:
+        """Take a file that was added to a version after it appeared.
+
+        Raises:
+            TransientFailure: the bucket does not answer.
+        """
+
     def announce(self, repository: ModelRepository, name: str) -> None:
         """Hear of a version that has appeared; never raises, since whoever asks for the version tells it again."""
 
@@ -142,6 +149,15 @@ class ModelRepository:
                 remedy=f"Put the file back, or remove the folder {path.parents[1]} to have the model seeded again.",
             )
         return path
+
+    def share(self, path: Path) -> None:
+        """Give others a file that was added to a version after it appeared, such as what it is compared with.
+
+        Raises:
+            TransientFailure: the bucket that holds the repository does not answer.
+        """
+        if self.outside is not None:
+            self.outside.share(self.root, path)
 
     def install_seed(self, seed: Path) -> list[str]:
         """Copy models that the runtime repository does not have yet; what is there is never touched.
