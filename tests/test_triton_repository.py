@@ -127,6 +127,17 @@ def test_a_server_that_is_down_does_not_hinder_a_promotion(
     assert answer(own_triton.client()) == [1, 0, 2], "loaded when it is first asked for"
 
 
+def test_another_file_than_the_configuration_names_is_not_loaded(own_triton: Served):
+    """Somebody wrote over the weights: the server goes on with what it has."""
+    model = install(own_triton.root, NAME, graph("Identity"))
+    running = own_triton.client()
+    assert answer(running) == [-1, 0, 2]
+    model.write_bytes(graph("Abs").onnx())
+    with pytest.raises(ServerFailure, match="has the digest [0-9a-f]{64}, config"):
+        Connection(own_triton.url("grpc"), 30.0).call(lambda transport: transport.load(NAME))
+    assert answer(running) == [-1, 0, 2]
+
+
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A model repository in a bucket of a real S3 server; the environment names the server and the secret."""
