@@ -34,7 +34,8 @@ from resources.settings import Settings
 BUCKET = "uploads"
 WHO = Identity("platform", "benchmark-key", "the-benchmark-s-secret")
 PATIENCE_S = 1800.0
-RUN_WORKER = "execute_run"
+RUN_WORKER = "multiprocessing"
+"""How a code server starts a run's process."""
 PROMISED_BYTES = 1_500_000_000
 SAMPLE_EVERY_S = 1.0
 
@@ -53,13 +54,13 @@ class Memory(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
-        """Look every second; the greatest sums are kept. Pages that processes share count in each."""
+        """Look every second; the greatest sums are kept. A page that processes share is counted once, in parts."""
         while not self.ended.wait(SAMPLE_EVERY_S):
             record = read_record(self._settings)
             held = Counter[bool]()
             for process in processes_of(record) if record else ():
                 try:
-                    held[any(RUN_WORKER in word for word in process.cmdline())] += process.memory_info().rss
+                    held[any(RUN_WORKER in word for word in process.cmdline())] += process.memory_full_info().pss
                 except psutil.Error:
                     continue
             self.servers_bytes = max(self.servers_bytes, held[False])
