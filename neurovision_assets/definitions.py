@@ -1,7 +1,6 @@
 """The only place that assembles Definitions.
 
-Belongs here: which assets, jobs, sensors and resources exist together. Does not belong here: any logic. Tests pass
-``resource_overrides`` to run the same graph on their own resources.
+Belongs here: which assets, jobs, sensors, resources exist together. Does not belong here: logic.
 """
 
 from collections.abc import Mapping
@@ -35,6 +34,7 @@ from resources.progress import ProgressBoard
 from resources.settings import Settings, load_settings
 from sensors.callbacks import callback_sensors
 from sensors.learning import learning_sensors
+from sensors.recovery import recovery_sensor
 from sensors.review_requests import review_requests_sensor
 from sensors.uploads import uploads_sensor
 
@@ -67,7 +67,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         asset_checks=[uploads_accepted, *training_checks],
         jobs=[process_video_job, dataset_job, reprocess_job, retrain_job, watch_drift_job],
         schedules=[weekly_retraining, weekly_drift],
-        sensors=[uploads_sensor, review_requests_sensor, *learning_sensors, *callback_sensors],
+        sensors=[uploads_sensor, recovery_sensor, review_requests_sensor, *learning_sensors, *callback_sensors],
         resources={**build_resources(load_settings()), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )
