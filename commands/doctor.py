@@ -32,9 +32,9 @@ def main() -> int:
     for answer in answers:
         print(f"  {told(answer)}")
     wrong = [answer.error for answer in answers if answer.error is not None]
-    if error := _home_failure(settings):
-        wrong.append(error)
-        print(f"  wrong  {error}")
+    if failure := _home_failure(settings):
+        wrong.append(failure)
+        print(f"  wrong  {failure}")
     print(f"{len(wrong)} wrong" if wrong else "all is well")
     return 1 if wrong else 0
 

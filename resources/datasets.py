@@ -132,7 +132,7 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
         if head.tag is None:
             head = DatasetVersion(revision=head.revision, tag=self._next_tag())
             self._line.git("tag", str(head.tag))
-        self._line.dvc("push", "--quiet")
+        self._line.dvc("push")  # a quiet one would not say why it failed
         return head
 
     def head(self) -> DatasetVersion:
@@ -182,7 +182,7 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
             at_clone.git("checkout", "--quiet", "--detach", commit)
             cache = CLONE_CONFIG.format(root=self.root, remote=self._remote.section)
             (clone / ".dvc" / "config.local").write_text(cache, encoding="utf-8")
-            at_clone.dvc("pull", "--quiet", *_recorded_outputs(clone, path))
+            at_clone.dvc("pull", *_recorded_outputs(clone, path))
             if not (clone / path).exists():
                 raise PermanentFailure(
                     "The version does not hold it.", subject=f"{revision}:{path}", remedy="Take another."
