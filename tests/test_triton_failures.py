@@ -51,13 +51,18 @@ def is_answered(inference: InferenceResource, value: float = 1.0) -> bool:
     return bool((inference.infer(NAME, given(value))["answer"] == value).all())
 
 
-@pytest.mark.parametrize("memory", ["off", "on"])
-@pytest.mark.parametrize("scheme", ["grpc", "http"])
-def test_a_server_that_is_killed_and_started_again_half_way_costs_no_request(halver: Served, scheme: str, memory: str):
-    """It comes back with nothing loaded and knows no shared memory: the client tells it both."""
+@pytest.mark.parametrize(
+    ("scheme", "memory", "loaded"),
+    [("grpc", "off", ()), ("http", "on", ()), ("grpc", "on", (NAME,)), ("http", "off", (NAME,))],
+)
+def test_a_server_that_is_killed_and_started_again_half_way_costs_no_request(
+    halver: Served, scheme: str, memory: str, loaded: tuple[str, ...]
+):
+    """It comes back and knows no shared memory, and perhaps no model: the client tells it both."""
     inference = halver.client(scheme, triton_shared_memory=memory)
     assert is_answered(inference)
     halver.server.kill()
+    halver.server.load = loaded
     starting = threading.Timer(1.0, halver.server.start)
     starting.start()
     try:
