@@ -10,6 +10,7 @@ Queue, run monitoring and retries are the real daemon's; only the launcher stand
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,9 @@ LOCATION = {"python_module": {"module_name": "neurovision_assets.definitions", "
 
 def main(given: Sequence[str] = ()) -> None:
     """Show it, and print what came of it."""
+    if os.geteuid() != 0 or not (shutil.which("ip") and shutil.which("unshare")):
+        print("scale_out: not shown, network namespaces need root, ip and unshare")
+        return
     with scratch() as folder, Steal() as steal, ExitStack() as ends:
         folder.chmod(0o755)  # PostgreSQL runs as nobody, who must come through
         videos = [Path(name) for name in given] or simulated(folder / "videos")
@@ -61,7 +65,7 @@ def main(given: Sequence[str] = ()) -> None:
             wait(lambda: all(run.is_finished for run in instance.get_runs()), "the end of all runs")
             tell(instance, lost)
             print(f"{len(videos)} videos, {time.monotonic() - started_s:.0f} s from the uploads to the end of all runs")
-    print(machine(), steal)
+    print(f"{machine()}; taken by other machines: {steal.share:.0%}")
 
 
 def simulated(folder: Path) -> list[Path]:
@@ -99,6 +103,7 @@ def use(stack: Stack, home: Path) -> Settings:
         "NEUROVISION_DEFAULT_PROFILE": "fast_debug",
         "NEUROVISION_UPLOAD_SIDECAR_WAIT_S": "0",
         "DAGSTER_HOME": str(home / "dagster"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # as in the image
         "PYTHONPATH": str(REPOSITORY_ROOT),
     }.items():
         os.environ[name] = value
@@ -217,4 +222,5 @@ def tell(instance: dg.DagsterInstance, lost: dg.DagsterRun) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers and namespaces go with it
     main(sys.argv[1:])
