@@ -16,10 +16,11 @@ from benchmarks import (
     s3_uploads,
     scores,
     simulator,
+    triton,
     whole_job,
 )
 
-SPEED = (main_job, fresh_clone, inference, simulator, frames, whole_job, memory, report, plan, s3_uploads)
+SPEED = (main_job, fresh_clone, inference, simulator, frames, whole_job, memory, report, plan, s3_uploads, triton)
 SCORES = (real_heads, foreign, drift, quantised, intervals, scores)
 
 for benchmark in (*SPEED, *SCORES):
