@@ -141,7 +141,7 @@ class _Grpc:
                 ("grpc.initial_reconnect_backoff_ms", first_ms),
                 ("grpc.min_reconnect_backoff_ms", first_ms),
                 ("grpc.max_reconnect_backoff_ms", longest_ms),
-                ("grpc.primary_user_agent", f"neurovision-{id(self)}"),  # a channel of its own, not a shared one
+                ("grpc.use_local_subchannel_pool", 1),  # pauses of another client's connection are not ours
             ],
         )
 
