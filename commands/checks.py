@@ -24,6 +24,8 @@ from resources.settings import PREFIX, Settings
 DEADLINE_S: Final = 30.0
 """A library that is loaded for the first time takes some of it."""
 CONNECT_S: Final = 3.0
+READY_TRIES: Final = 4
+"""Each waits some seconds; the first request opens the connection, which a busy machine does slowly."""
 PORTS: Final = {"http": 80, "https": 443, "grpc": 8001, "postgresql": 5432}
 
 
@@ -174,7 +176,7 @@ def _triton(settings: Settings) -> None:
         triton_shared_memory=settings.triton_shared_memory,
         triton_deadline_s=settings.triton_deadline_s,
     )
-    if not engine.is_ready():
+    if not any(engine.is_ready() for _ in range(READY_TRIES)):
         raise TransientFailure(
             "Triton answers, but does not take requests.", subject=settings.triton_url, remedy="Read its log."
         )

@@ -209,7 +209,8 @@ def fill_environment() -> None:
 
         _read_secret(f"{PREFIX}SETTINGS_FILE", path)
         for name, value in dotenv_values(path, interpolate=False).items():
-            os.environ.setdefault(name, value or "")
+            if not os.environ.get(name):
+                os.environ[name] = value or ""
     for name in SECRET_VARIABLES:
         path = os.environ.get(name + FILE_ENDING)
         if path and not os.environ.get(name):

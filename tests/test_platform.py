@@ -133,6 +133,17 @@ def test_code_that_cannot_be_loaded_is_said_and_nothing_stays(platform: OnePlatf
     assert platform.home.command("status").out == "down\n"
 
 
+def test_another_location_that_cannot_be_loaded_is_a_warning(platform: OnePlatform, tmp_path: Path) -> None:
+    broken = "  - {python_module: {module_name: tests.there_is_no_such_module, location_name: marts}}\n"
+    ours = "  - {python_module: {module_name: tests.endless_platform, location_name: neurovision}}\n"
+    (tmp_path / "workspace.yaml").write_text(f"load_from:\n{broken}{ours}")
+    started = platform.up()
+    assert started.code == 0, started.err
+    assert started.err.startswith("warning: the code location marts: ")
+    assert "there_is_no_such_module" in started.err
+    assert platform.home.command("status").code == 0
+
+
 def test_a_stale_record_harms_no_stranger(platform: OnePlatform) -> None:
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     other = subprocess.Popen(

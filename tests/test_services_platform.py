@@ -7,6 +7,7 @@ import json
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ pytestmark = [
 WITHOUT_MODEL = ("video", "frames")
 WITH_MODEL = ("features", "phases", "instruments", "anatomy", "events")
 TOLERANCE = 1e-4
+REPORT_S = 600.0
 INSTANCE = "{ instance { info } }"
 
 
@@ -173,6 +175,22 @@ def require_alike(one: pd.DataFrame, other: pd.DataFrame) -> None:
                 np.testing.assert_allclose(left, right, atol=TOLERANCE, rtol=TOLERANCE, err_msg=column)
             else:
                 assert left == right, column
+
+
+def test_an_upload_into_the_bucket_becomes_a_report_by_itself(hospital: Hospital, tmp_path: Path) -> None:
+    video = tmp_path / "operation_008.mp4"
+    write_video(plan_operation(8, 20.0), video, fps=2.0)
+    hospital.store.write_file(f"incoming/{video.name}", video)
+    deadline_s = time.monotonic() + REPORT_S
+
+    def report() -> list[str]:
+        keys = [info.key for info in hospital.store.list_folder("surgery/report")]
+        return [key for key in keys if "operation_008" in key and key.endswith(".html")]
+
+    while not report():
+        assert time.monotonic() < deadline_s, "no report"
+        time.sleep(1)
+    assert not hospital.store.list_folder("incoming")
 
 
 def test_no_secret_is_told_anywhere(hospital: Hospital) -> None:

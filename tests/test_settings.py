@@ -77,3 +77,40 @@ def test_a_secret_is_read_from_the_environment_and_not_shown(monkeypatch: pytest
     monkeypatch.setenv("ANONYMIZATION_SALT", "a key of a hospital")
     assert require_secret("anonymization_salt") == "a key of a hospital"
     assert "hospital" not in repr(load_settings())
+
+
+def unset(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Empty, which is unset, and put back at the end whatever a file fills in."""
+    for name in names:
+        monkeypatch.setenv(name, "")
+
+
+def test_a_file_fills_what_the_environment_does_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    unset(monkeypatch, "NEUROVISION_MLFLOW_URL", "AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("NEUROVISION_DEFAULT_PROFILE", "research")
+    file = tmp_path / "settings.env"
+    file.write_text(
+        "NEUROVISION_MLFLOW_URL='http://mlflow:5000'\nNEUROVISION_DEFAULT_PROFILE='other'\nAWS_SECRET_ACCESS_KEY='a$b'\n"
+    )
+    monkeypatch.setenv("NEUROVISION_SETTINGS_FILE", str(file))
+    settings = load_settings()
+    assert settings.mlflow_url == "http://mlflow:5000"
+    assert settings.default_profile == "research"
+    assert require_secret("aws_secret_access_key") == "a$b"
+    assert "a$b" not in repr(settings)
+
+
+def test_a_secret_may_lie_in_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    unset(monkeypatch, "ANONYMIZATION_SALT")
+    (tmp_path / "salt").write_text("a key of a hospital\n")
+    monkeypatch.setenv("ANONYMIZATION_SALT_FILE", str(tmp_path / "salt"))
+    load_settings()
+    assert require_secret("anonymization_salt") == "a key of a hospital"
+
+
+@pytest.mark.parametrize("name", ["NEUROVISION_SETTINGS_FILE", "PGPASSWORD_FILE", "NEUROVISION_DATABASE_URL_FILE"])
+def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str):
+    unset(monkeypatch, name.removesuffix("_FILE"))
+    monkeypatch.setenv(name, str(tmp_path / "absent"))
+    with pytest.raises(ConfigurationError, match=rf"^{name}: The file cannot be read .*absent"):
+        load_settings()
