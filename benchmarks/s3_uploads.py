@@ -15,7 +15,6 @@ import os
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -38,6 +37,7 @@ RUN_WORKER = "multiprocessing"
 """How a code server starts a run's process."""
 PROMISED_BYTES = 1_500_000_000
 SAMPLE_EVERY_S = 1.0
+CHUNK_BYTES = 1 << 20
 
 
 class Memory(threading.Thread):
@@ -67,21 +67,22 @@ class Memory(threading.Thread):
             self.with_runs_bytes = max(self.with_runs_bytes, held.total())
 
 
-def padded(video: bytes, size_bytes: int) -> bytes:
+def padded(video: bytes, path: Path, size_bytes: int) -> Path:
     """The same recording in a file of its own bytes: a ``free`` box (ISO/IEC 14496-12) of noise behind it."""
     length = max(size_bytes - len(video), 16)
-    return video + struct.pack(">I4s", length, b"free") + os.urandom(length - 8)
+    with path.open("wb") as file:
+        file.write(video + struct.pack(">I4s", length, b"free"))
+        for start in range(8, length, CHUNK_BYTES):
+            file.write(os.urandom(min(CHUNK_BYTES, length - start)))
+    return path
 
 
-def send(url: str, video: bytes, number: int, size_bytes: int) -> None:
+def send(url: str, path: Path) -> None:
     """One hospital's upload, by the library's usual way: in parts."""
     import boto3
 
     client = boto3.Session().client("s3", endpoint_url=url, region_name="us-east-1")
-    with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
-        file.write(padded(video, size_bytes))
-        file.flush()
-        client.upload_file(file.name, BUCKET, f"incoming/operation_{number:03}.mp4")
+    client.upload_file(str(path), BUCKET, f"incoming/{path.name}")
 
 
 def registered(home: Path) -> tuple[list[str], Counter[str]]:
@@ -110,9 +111,10 @@ def command(name: str, *arguments: str) -> None:
     subprocess.run([sys.executable, "-m", f"commands.{name}", *arguments], cwd=REPOSITORY, check=True)
 
 
-def measure(home: Path, server: SeaweedFs, count: int, size_bytes: int) -> bool:
+def measure(home: Path, server: SeaweedFs, video: bytes, count: int, size_bytes: int) -> bool:
     """Send, wait, compare; whether the promise was kept."""
-    video = sample(home).read_bytes()
+    names = (f"operation_{number:03}.mp4" for number in range(count))
+    files = [padded(video, home.parent / name, size_bytes) for name in names]
     settings = Settings(home=home)
     memory = Memory(settings)
     command("up", "--port", str(free_port()))
@@ -120,7 +122,7 @@ def measure(home: Path, server: SeaweedFs, count: int, size_bytes: int) -> bool:
         memory.start()
         begun_s = time.monotonic()
         with ThreadPoolExecutor(count) as senders:
-            list(senders.map(lambda number: send(server.url, video, number, size_bytes), range(count)))
+            list(senders.map(lambda path: send(server.url, path), files))
         sent_s = time.monotonic() - begun_s
         waited_s = wait_until_registered(home, count)
         keys, runs = registered(home)
@@ -141,6 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="s3_uploads")
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--megabytes", type=int, default=60)
+    parser.add_argument("--video", type=Path, help="a short MP4; the rendered sample without it")
     chosen = parser.parse_args(arguments)
     print(machine())
     with scratch() as folder, Steal() as steal:
@@ -148,11 +151,12 @@ def main(arguments: list[str] | None = None) -> None:
         home.mkdir()
         with SeaweedFs(folder / "seaweedfs", [WHO]) as server:
             server.make_bucket(BUCKET)
-            kept = in_environment(home, server, chosen.count, chosen.megabytes * 1_000_000)
+            video = (chosen.video or sample(home)).read_bytes()
+            kept = in_environment(home, server, video, chosen.count, chosen.megabytes * 1_000_000)
     print(f"promise kept: {kept} (steal {steal.share:.1%})")
 
 
-def in_environment(home: Path, server: SeaweedFs, count: int, size_bytes: int) -> bool:
+def in_environment(home: Path, server: SeaweedFs, video: bytes, count: int, size_bytes: int) -> bool:
     """Measure with the settings of a platform on S3, which its processes inherit."""
     wanted: dict[str, Any] = {
         "NEUROVISION_HOME": home,
@@ -164,7 +168,7 @@ def in_environment(home: Path, server: SeaweedFs, count: int, size_bytes: int) -
     before = dict(os.environ)
     os.environ.update({name: str(value) for name, value in wanted.items()})
     try:
-        return measure(home, server, count, size_bytes)
+        return measure(home, server, video, count, size_bytes)
     finally:
         os.environ.clear()
         os.environ.update(before)
