@@ -1,8 +1,8 @@
 """How a run's worker process is started and watched where no cluster does it.
 
 Belongs here: Dagster's launcher, extended by the question whether a run's worker still lives, on this machine or in the
-container of a code server. Does not belong here: what happens to a dead run; Dagster's run monitoring marks it failed and
-the retry daemon starts it again.
+container of a code server. Does not belong here: what happens to a dead run; Dagster's run monitoring marks it failed
+and the retry daemon starts it again.
 
 Why: Dagster's own launcher does not answer the question, so a run whose process was killed (power loss, out of memory,
 an impatient ``kill -9``) would count as running until its two hours are over, and hold its place in the queue.
@@ -40,7 +40,7 @@ class LocalRunLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether the run's process is there; a run that has not yet named one is taken to be starting."""
-        server = self._get_grpc_client_for_termination(run.run_id)
+        server = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
         if server is not None and server.host not in HERE:
             return ask_server(server, run.run_id)
         named = _first_named_process(self._instance, run.run_id)

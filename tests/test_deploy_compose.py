@@ -84,6 +84,14 @@ def test_a_service_is_watched_and_limited(name: str) -> None:
         assert service["cap_drop"] == ["ALL"]
 
 
+@pytest.mark.parametrize("name", sorted(set(OURS) - {"triton"}))
+def test_a_container_of_the_platform_can_write_to_its_home_and_only_there(name: str) -> None:
+    places = [mount.split(":")[0] for mount in SERVICES[name]["tmpfs"]]
+    places += [mount.split(":")[1] for mount in SERVICES[name].get("volumes", [])]
+    assert sorted(set(places) - {"/app"}) == ["/data", "/tmp"]  # noqa: S108
+    assert len(places) == len(set(places)), "Docker refuses one place twice"
+
+
 def test_who_needs_a_service_waits_until_it_is_healthy() -> None:
     for name, service in SERVICES.items():
         for needed, how in service.get("depends_on", {}).items():
