@@ -313,6 +313,17 @@ def test_a_server_that_restarts_is_waited_for(seaweed: SeaweedFs, bucket: Object
         starter.join()
 
 
+def test_a_server_that_hangs_for_a_while_is_waited_for(seaweed: SeaweedFs, bucket: ObjectStore):
+    bucket.write_bytes("a/x", b"1")
+    seaweed.freeze()
+    thawing = threading.Timer(2.0, seaweed.thaw)
+    thawing.start()
+    try:
+        assert bucket.find_bytes("a/x") == b"1"
+    finally:
+        thawing.join()
+
+
 def test_copies_are_forgotten_by_age_and_size_but_not_while_in_use(tmp_path: Path):
     copies = LocalCopies(tmp_path / "copies", max_bytes=250)
     infos = [ObjectInfo(f"a/{number}.mp4", 100, 0.0, f"tag{number}") for number in range(5)]
