@@ -26,7 +26,10 @@ from benchmarks.slow_link import SlowLink
 from commands.platform import PlatformRecord
 from commands.services.server import LocalServer
 from commands.services.stack import BUCKET, Stack
-from commands.up_services import read_servers, run_with, start_servers
+from commands.up_services import read_servers, run_with, start_one, start_servers
+from neurovision_assets.artifacts import RECORD_ENDING
+from neurovision_assets.stage.failures import read_failure
+from neurovision_assets.surgery.pipeline import SURGERY
 from resources.errors import NeuroVisionError
 from resources.object_store import ObjectStore
 from resources.settings import PREFIX
@@ -71,7 +74,7 @@ class Scene:
             found = self.store.list_folder("surgery/report")
         except NeuroVisionError:
             return []
-        return [Path(info.key).name.split(".")[0] for info in found if info.key.endswith(".record.json")]
+        return [Path(info.key).name.split(".")[0] for info in found if info.key.endswith(f".{RECORD_ENDING}")]
 
 
 def main() -> None:
@@ -112,7 +115,6 @@ def scene(server: str) -> Iterator[Scene]:
     stack = Stack(folder / "services")
     with ExitStack() as exits:
         exits.callback(clear, folder)
-        exits.callback(run_with, stack, "down")
         victim = {one.name: one for one in stack.servers}[server]
         disk = victim.folder
         disk.mkdir(parents=True)
@@ -120,6 +122,7 @@ def scene(server: str) -> Iterator[Scene]:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=755", "tmpfs", disk], check=True)
             exits.callback(subprocess.run, ["umount", "-l", str(disk)], check=False)
         exits.callback(stop_servers, stack)
+        exits.callback(run_with, stack, "down")
         os.environ |= {"AWS_ACCESS_KEY_ID": stack.choices.s3_key, "AWS_SECRET_ACCESS_KEY": stack.choices.s3_secret}
         start_servers(stack)
         link = exits.enter_context(SlowLink(port_of(stack, victim)))
@@ -218,7 +221,7 @@ def refuse(set_up: Scene) -> Callable[[], None]:
         set_up.stack.store._identities = tuple(
             type(who)(who.name, who.access_key, "another", who.actions) for who in original
         )
-        start_again(set_up)
+        restart_only(set_up)
 
         def end() -> None:
             _process(set_up).kill()
@@ -274,6 +277,13 @@ def start_again(set_up: Scene) -> None:
     set_up.stack.settings_file.write_text(text)
 
 
+def restart_only(set_up: Scene) -> None:
+    """The same, and nothing looked for in it: nobody is let in."""
+    record = read_servers(set_up.stack)
+    assert isinstance(record, PlatformRecord)
+    start_one(set_up.stack, set_up.victim, record)
+
+
 def _process(set_up: Scene) -> LocalServer:
     """The victim, with whatever process it has now."""
     record = read_servers(set_up.stack)
@@ -312,7 +322,18 @@ def outcome(set_up: Scene) -> tuple[int, int, str, str]:
         "SELECT asset_key, partition, count(*) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION'"
         " AND asset_key LIKE '%surgery%' AND partition IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1",
     )
-    return len(set_up.reports()), int(failed[0][0]) if failed else 0, str(len(twice)), "see the runs"
+    return len(set_up.reports()), int(failed[0][0]) if failed else 0, str(len(twice)), reasons(set_up.store)
+
+
+def reasons(store: ObjectStore) -> str:
+    """Why videos still have no report, each reason once; those that succeeded later are forgotten."""
+    found = []
+    for stage in SURGERY.stages:
+        for info in store.list_folder(stage.asset):
+            if info.key.endswith(".failure.json"):
+                failure = read_failure(store, stage.asset, Path(info.key).name.split(".")[0])
+                found += [f"{failure.kind}: {failure.reason}"] if failure is not None else []
+    return "; ".join(dict.fromkeys(found)) or "none"
 
 
 def ask(stack: Stack, query: str) -> list[tuple[object, ...]]:

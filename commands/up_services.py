@@ -60,12 +60,13 @@ def start_servers(stack: Stack) -> None:
         alive = living_servers(record)
         for server in stack.servers:
             if server.name not in alive:
-                record = _start(stack, server, record)
+                record = start_one(stack, server, record)
                 print(f"started:     {server.name}")
             _prepare(stack, server)
 
 
-def _start(stack: Stack, server: LocalServer, record: PlatformRecord) -> PlatformRecord:
+def start_one(stack: Stack, server: LocalServer, record: PlatformRecord) -> PlatformRecord:
+    """Start a server and note it, so that it is found again."""
     os.environ[MARK] = record.token  # its children inherit it: that is how they are found again
     try:
         process = server.start().process
