@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from tests.triton_server import Served
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("triton")]
 
 NAME = "halver"
-SHORT_S = 1.0
+SHORT_S, LONG_S = 1.0, 60.0
+BUSY_TRIES = 30
 
 
 def graph(operator: str) -> Graph:
@@ -79,10 +81,10 @@ def test_a_server_that_is_killed_and_started_again_half_way_costs_no_request(
 
 
 def test_a_frozen_server_runs_into_the_deadline_opens_the_breaker_and_closes_it_when_it_is_back(halver: Served):
+    assert is_answered(halver.client())
     connection = Connection(halver.url("grpc"), SHORT_S, retry_window_s=0)
-    connection.call(lambda transport: transport.load(NAME))
     request = Request(NAME, 1, given(), ("answer",))
-    assert connection.infer(request).version == "1"
+    assert connection.is_ready()
     halver.server.freeze()
     try:
         for _ in range(FAILURES_TO_OPEN):
@@ -94,10 +96,16 @@ def test_a_frozen_server_runs_into_the_deadline_opens_the_breaker_and_closes_it_
         assert not connection.is_ready()
     finally:
         halver.server.thaw()
-    time.sleep(PAUSE_S)
-    assert connection.infer(request).version == "1"
+    answered = None
+    for _ in range(BUSY_TRIES):  # a busy machine answers late, and the breaker opens again
+        time.sleep(PAUSE_S)
+        with suppress(TransientFailure):
+            answered = connection.infer(request)
+            break
+    assert answered is not None
+    assert answered.version == "1"
     assert connection.figures().breaker == "closed"
-    assert connection.figures().failures == FAILURES_TO_OPEN + 1
+    assert connection.figures().failures > FAILURES_TO_OPEN
 
 
 def test_a_frozen_server_that_thaws_in_time_costs_no_request(halver: Served):
@@ -168,7 +176,7 @@ def test_an_answer_of_another_version_is_refused(halver: Served, monkeypatch: py
 
 
 def test_what_the_server_refuses_is_not_tried_again(halver: Served):
-    connection = Connection(halver.url("grpc"), SHORT_S)
+    connection = Connection(halver.url("grpc"), LONG_S)
     connection.call(lambda transport: transport.load(NAME))
     wrong = Request(NAME, 1, {"given": np.zeros((2, 4), np.float32)}, ("answer",))
     with pytest.raises(Refused, match="shape"):

@@ -133,7 +133,7 @@ def test_another_file_than_the_configuration_names_is_not_loaded(own_triton: Ser
     running = own_triton.client()
     assert answer(running) == [-1, 0, 2]
     model.write_bytes(graph("Abs").onnx())
-    with pytest.raises(ServerFailure, match="has the digest [0-9a-f]{64}, config"):
+    with pytest.raises(ServerFailure, match=r"has the digest [0-9a-f]{64}, config"):
         Connection(own_triton.url("grpc"), 30.0).call(lambda transport: transport.load(NAME))
     assert answer(running) == [-1, 0, 2]
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LARGEST_MESSAGE: Final = 2**31 - 1
 RECONNECT_MS: Final = (100, 1000)
 """First and longest pause of gRPC between two tries to connect; its own two minutes would outlast a restart."""
+CONNECT_MS: Final = 5000
+"""How long one try to connect may take; gRPC calls it a pause."""
 CONTROL_S: Final = 5.0
 """Deadline of questions that compute nothing."""
 LOAD_S: Final = 300.0
@@ -139,7 +141,7 @@ class _Grpc:
                 ("grpc.max_send_message_length", LARGEST_MESSAGE),
                 ("grpc.max_receive_message_length", LARGEST_MESSAGE),
                 ("grpc.initial_reconnect_backoff_ms", first_ms),
-                ("grpc.min_reconnect_backoff_ms", first_ms),
+                ("grpc.min_reconnect_backoff_ms", CONNECT_MS),
                 ("grpc.max_reconnect_backoff_ms", longest_ms),
                 ("grpc.use_local_subchannel_pool", 1),  # pauses of another client's connection are not ours
             ],
