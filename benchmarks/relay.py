@@ -14,6 +14,8 @@ from pathlib import Path
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 HOST = "127.0.0.1"
 CHUNK_BYTES = 2**18
+CARRYING: set[asyncio.Task[None]] = set()
+"""asyncio itself holds a connection's task weakly once both ends are gone."""
 
 
 async def main(side: str, folder: Path, ports: list[int]) -> None:
@@ -40,7 +42,10 @@ async def _carry(connect: Connect, reader: asyncio.StreamReader, writer: asyncio
     except OSError:  # the server is down: here, too, the connection ends
         writer.close()
         return
-    await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+    pumps = {asyncio.ensure_future(_pump(reader, far_writer)), asyncio.ensure_future(_pump(far_reader, writer))}
+    CARRYING.update(pumps)
+    await asyncio.wait(pumps)
+    CARRYING.difference_update(pumps)
     writer.close()
     far_writer.close()
 

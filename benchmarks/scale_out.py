@@ -37,6 +37,7 @@ LONGEST_WAIT_S = 900.0
 POLL_S = 1.0
 MONITOR_EVERY_S = 5
 REPORTS = "surgery/report"
+USED_AGAIN = " (used again)"
 LOCATION = {"python_module": {"module_name": "neurovision_assets.definitions", "location_name": "neurovision"}}
 
 
@@ -170,10 +171,15 @@ def lose_a_node(instance: dg.DagsterInstance, nodes: Nodes) -> dg.DagsterRun:
 
 
 def materialized(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
-    """Stages that a run has materialized."""
+    """Stages that a run has told, those that it used again with a word on that."""
     entries = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    keys = [entry.dagster_event.asset_key for entry in entries if entry.dagster_event is not None]
-    return [key.path[-1] for key in keys if key is not None]
+    told = [entry.asset_materialization for entry in entries if entry.asset_materialization is not None]
+    return [stage.asset_key.path[-1] + (USED_AGAIN if _is_reused(stage) else "") for stage in told]
+
+
+def _is_reused(stage: dg.AssetMaterialization) -> bool:
+    found = stage.metadata.get("reused")
+    return isinstance(found, dg.BoolMetadataValue) and bool(found.value)
 
 
 def reports(store: ObjectStore) -> list[str]:
@@ -201,7 +207,7 @@ def tell(instance: dg.DagsterInstance, lost: dg.DagsterRun) -> None:
     for record in runs:
         run = record.dagster_run
         stages = materialized(instance, run)
-        made.update((run.tags.get("dagster/partition", ""), stage) for stage in stages)
+        made.update((run.tags.get("dagster/partition", ""), stage) for stage in stages if USED_AGAIN not in stage)
         span_s = (record.end_time or 0) - (record.start_time or 0)
         print(f"{run.run_id[:8]} {run.tags.get(NODE_TAG):7} {run.status.value:8} {span_s:5.0f} s  {', '.join(stages)}")
     reason = next(
@@ -218,7 +224,7 @@ def tell(instance: dg.DagsterInstance, lost: dg.DagsterRun) -> None:
     assert again[0].tags[NODE_TAG] == NODES[0]
     assert reason
     twice = sorted(key for key, count in made.items() if count > 1)
-    print(f"materialized by more than one run: {twice or 'nothing'}")
+    print(f"computed by more than one run: {twice or 'nothing'}")
 
 
 if __name__ == "__main__":

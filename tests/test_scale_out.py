@@ -30,5 +30,5 @@ def test_a_lost_nodes_run_ends_with_a_reason_and_is_done_on_the_other(tmp_path: 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "a node sees 1 network device (its loopback), 0 files of servers and of other nodes" in done.stdout
-    assert "materialized by more than one run: nothing" in done.stdout
+    assert "computed by more than one run: nothing" in done.stdout, done.stdout
     assert "Detected run worker status FAILED: 'pod on node-b'" in done.stdout
