@@ -113,10 +113,6 @@ def divide(operations: Sequence[Operated], params: SplitsParams) -> Division:
     )
 
 
-def _types_in(split: str, operations: Sequence[Operated], split_of: Mapping[str, str]) -> dict[str, int]:
-    return dict(Counter(one.operation_type for one in operations if split_of[one.operation] == split))
-
-
 def groups_of(operations: Sequence[Operated], group_by: str) -> list[list[int]]:
     """Places of operations that are tied to each other, directly or through others."""
     tied: Mapping[tuple[str, str], list[int]] = defaultdict(list)
