@@ -90,7 +90,7 @@ def test_the_production_image_has_every_package_and_what_they_read() -> None:
 def test_packages_come_from_the_locks_alone() -> None:
     for path in DOCKERFILES:
         for word, rest in instructions(path):
-            if word == "RUN" and "pip install" in rest:
+            if word == "RUN" and "pip install" in rest and "--editable ." not in rest:
                 assert re.findall(r"-[rc] (\S+)", rest), rest
                 assert all((REPOSITORY / lock).is_file() for lock in re.findall(r"-[rc] (\S+)", rest))
                 assert not re.search(r"install [\w-]+[=<>]", rest), rest
@@ -108,7 +108,7 @@ def test_the_inference_image_has_every_model_and_nothing_but_models(tmp_path: Pa
     for config in (REPOSITORY / "models").glob("*/config.pbtxt"):
         name = config.parent.name
         assert {Path(name, "config.pbtxt"), Path(name, "1/model.onnx")} <= made
-    assert {path.name for path in made} <= {"config.pbtxt", "cpu.pbtxt", "labels.txt", "model.onnx"}
+    assert {path.name for path in made if path.suffix != ".pbtxt"} <= {"labels.txt", "model.onnx"}
 
 
 @pytest.mark.parametrize(
