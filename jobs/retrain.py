@@ -12,9 +12,11 @@ import yaml
 
 from neurovision_assets.stage.step import RUN_TIME_TAG
 from neurovision_assets.training.assets import TRAINING_KEYS
+from neurovision_assets.training.dataset.layout import Layout
 from neurovision_assets.training.dataset.told import dataset_key
 from neurovision_assets.training.kinds import KINDS
 from neurovision_assets.training.requests import request_retraining
+from resources.datasets import DatasetRepository
 from resources.errors import ConfigurationError
 from resources.settings import load_settings
 
@@ -67,10 +69,14 @@ retrain_job = dg.define_asset_job(
     name="weekly_retraining",
     cron_schedule=SUNDAY_NIGHT,
     job=retrain_job,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Asks for a retraining of every model on Sunday night; the sensor retraining_requests starts them.",
 )
-def weekly_retraining(context: dg.ScheduleEvaluationContext) -> dg.SkipReason:
+def weekly_retraining(context: dg.ScheduleEvaluationContext, datasets: DatasetRepository) -> dg.SkipReason:
     """Ask as everybody asks, so that a clock and a drift alarm at once make one run."""
+    if not Layout(datasets.root).sets():
+        return dg.SkipReason("Nothing to learn from was imported yet: make import DATASET=…")
     for model in KINDS:
         request_retraining(context.instance, model, reason="weekly", requester="clock")
     return dg.SkipReason(f"Asked for {', '.join(KINDS)}; the sensor retraining_requests starts the runs.")

@@ -69,6 +69,7 @@ def candidate(
     report = EvaluationReport(
         model=model,
         data_revision="rev1",
+        known_to_production=(),
         operation_types={"a": "x", "b": "x"},
         classes={"a": (1, 1), "b": (1, 1)},
         candidate=figures(digest, f1),

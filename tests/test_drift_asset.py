@@ -16,7 +16,9 @@ from neurovision_assets.drift.asset import ALARMS, NO_DRIFT, SCORE, drift, drift
 from neurovision_assets.drift.reference import basis_of_model, find_reference, reference_path
 from neurovision_assets.drift.week import NOT_THERE, OTHER_BASIS
 from neurovision_assets.training.requests import read_requests, runs_for
+from resources.datasets import DatasetRepository
 from resources.errors import PermanentFailure
+from resources.settings import Settings
 from sensors.drift import drift_alarms
 from tests.drift_home import LAST_WEEK, WEEK, DriftHome, drift_home, scaled
 
@@ -105,13 +107,17 @@ def test_a_drifted_week_is_a_warning_with_figures_and_numbers_and_asks_once(home
     assert request.reason.startswith(f"week {LAST_WEEK}: {DETECTOR}: 8 videos differ")
 
 
-def test_an_alarm_and_the_clock_at_once_make_one_run(home: DriftHome) -> None:
+def test_an_alarm_and_the_clock_at_once_make_one_run(home: DriftHome, tmp_path: Path) -> None:
     from jobs.retrain import weekly_retraining
 
     home.add(8, change=UNSURE)
     judge(home)
     Alarms(home.instance).tick()
-    weekly_retraining.evaluate_tick(dg.build_schedule_context(instance_ref=home.instance.get_ref()))
+    datasets = DatasetRepository.of(Settings(home=tmp_path))
+    (datasets.root / "external" / "cholec80").mkdir(parents=True)
+    weekly_retraining.evaluate_tick(
+        dg.build_schedule_context(instance_ref=home.instance.get_ref(), resources={"datasets": datasets})
+    )
     runs = {run.partition_key: run.tags for run in runs_for(read_requests(home.instance, {}), busy=())}
     assert len(runs) == 3
     assert runs[DETECTOR]["neurovision/requester"] == "drift, clock"

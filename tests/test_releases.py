@@ -9,6 +9,7 @@ import pytest
 from neurovision_assets.profiles import ProfileCatalog
 from neurovision_assets.stage.resolve import check_models
 from neurovision_assets.surgery.pipeline import SURGERY
+from neurovision_assets.training.evaluation.report import known_to_served
 from neurovision_assets.training.lineage import models_that_saw
 from resources.errors import ConfigurationError, PermanentFailure
 from resources.inference.client import InferenceResource
@@ -188,6 +189,15 @@ def test_from_an_operation_every_model_that_saw_it(repository: ModelRepository, 
     assert {one.role for one in models_that_saw(repository, "c")} == {"chosen_on"}
     assert models_that_saw(repository, "d") == []
     assert {one.data_revision for one in models_that_saw(repository, "a")} == {"data of 1.1.0"}
+
+
+def test_a_candidate_is_compared_on_what_the_served_model_does_not_know(
+    repository: ModelRepository, tmp_path: Path
+) -> None:
+    held_out = ["a", "c", "d", "e"]
+    assert known_to_served(repository, NAME, held_out) == []
+    promote(repository, tmp_path, "Neg", "1.1.0")
+    assert known_to_served(repository, NAME, held_out) == ["a", "c"]
 
 
 def test_a_note_that_cannot_be_read_is_named(repository: ModelRepository, tmp_path: Path) -> None:

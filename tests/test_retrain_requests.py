@@ -10,6 +10,7 @@ from jobs.retrain import RETRAIN, retrain_job, weekly_retraining
 from neurovision_assets.training.assets import training_assets, training_resources
 from neurovision_assets.training.kinds import KINDS, kind_of
 from neurovision_assets.training.requests import REASON_TAG, REQUESTER_TAG, request_retraining
+from resources.datasets import DatasetRepository
 from resources.errors import ConfigurationError
 from resources.inference.client import InferenceResource
 from resources.settings import Settings
@@ -92,13 +93,31 @@ class instance_run:  # noqa: N801 - reads as a statement
         """Nothing ends by itself."""
 
 
-def test_the_clock_asks_for_every_model_as_everybody_asks(instance: dg.DagsterInstance) -> None:
+def clock(instance: dg.DagsterInstance, home: Path) -> str:
+    """What the clock says on a Sunday night."""
+    datasets = DatasetRepository.of(Settings(home=home))
+    said = weekly_retraining.evaluate_tick(
+        dg.build_schedule_context(instance_ref=instance.get_ref(), resources={"datasets": datasets})
+    )
+    assert not said.run_requests
+    return str(said.skip_message)
+
+
+def test_the_clock_asks_for_every_model_as_everybody_asks(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    (Settings(home=tmp_path).datasets / "external" / "cholec80").mkdir(parents=True)
     request_retraining(instance, MODEL, reason="drift", requester="drift")
-    context = dg.build_schedule_context(instance_ref=instance.get_ref())
-    assert not weekly_retraining.evaluate_tick(context).run_requests
+    clock(instance, tmp_path)
     runs = Daemon(instance).tick()
     assert {run.partition_key for run in runs} == set(KINDS)
     assert {run.partition_key: run.tags[REASON_TAG] for run in runs}[MODEL] == "drift; weekly"
+
+
+def test_the_clock_goes_and_asks_for_nothing_where_there_is_nothing_to_learn_from(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    assert weekly_retraining.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert "make import" in clock(instance, tmp_path)
+    assert not Daemon(instance).tick()
 
 
 def test_models_have_the_names_of_the_requirements() -> None:

@@ -6,6 +6,7 @@ Belongs here: divisions and folds. Does not belong here: the files and assets th
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -114,6 +115,48 @@ def test_one_recording_under_two_names_stays_on_one_side() -> None:
     for seed in range(6):
         division = divide(operations, SplitsParams(random_seed=seed))
         assert division.split_of["first"] == division.split_of["twin"]
+
+
+@pytest.mark.parametrize("count", [20, 40, 80])
+def test_an_operation_stays_where_an_earlier_version_put_it(count: int) -> None:
+    """Else a served model would be judged by videos that it learned from."""
+    operations = operated(count + 8)
+    first = divide(operations[:count], SplitsParams()).split_of
+    second = divide(operations, SplitsParams(), first)
+    assert {name: second.split_of[name] for name in first} == first
+    assert divide(operations, SplitsParams()).split_of != second.split_of
+    assert not second.shortfalls()
+
+
+def test_new_operations_fill_what_is_short() -> None:
+    operations = operated(40, patients=40)
+    earlier = {one.operation: "train" if n < 18 else "val" for n, one in enumerate(operations[:20])}
+    placed = Counter(divide(operations, SplitsParams(), earlier).split_of.values())
+    assert placed == {"train": 28, "val": 6, "test": 6}
+
+
+def test_groups_that_turn_out_to_be_one_go_where_they_were_learned_from() -> None:
+    operations = operated(30, patients=30)
+    first = divide(operations, SplitsParams()).split_of
+    learned, judged = (next(name for name, split in first.items() if split == side) for side in ("train", "test"))
+    tied = [replace(one, patient="one") if one.operation in (learned, judged) else one for one in operations]
+    assert divide(tied, SplitsParams(), first).split_of[judged] == "train"
+
+
+def test_a_split_that_is_emptied_by_ties_is_refused() -> None:
+    operations = operated(3, patients=3)
+    first = divide(operations, SplitsParams()).split_of
+    tied = [replace(one, patient="one") if first[one.operation] in ("train", "test") else one for one in operations]
+    with pytest.raises(PermanentFailure, match="'test' would be empty"):
+        divide([*tied, *operated(6, patients=6)[3:4]], SplitsParams(), {**first, "operation_003": "val"})
+
+
+def test_every_split_has_some_of_the_rare_annotations() -> None:
+    boxed = [
+        replace(one, annotated=frozenset({"boxes"}) if n < 3 else frozenset()) for n, one in enumerate(operated(60))
+    ]
+    division = divide(boxed, SplitsParams())
+    assert {division.split_of[one.operation] for one in boxed if one.annotated} == {"train", "val", "test"}
 
 
 def test_what_cannot_be_divided_is_refused_and_what_falls_short_is_told() -> None:

@@ -30,6 +30,9 @@ from resources.settings import load_settings
 
 DVC_FILE: Final = Path(__file__).parent / "dvc.yaml"
 
+ANNOTATION_KINDS: Final = ("phases", "boxes", "masks", "presence")
+"""Facts of the merged file that a model learns from."""
+
 
 def prepare(layout: Layout, params: LearningParams) -> None:
     """Write what DVC runs by into the checkout: the stages, the chosen parameters, the code's versions."""
@@ -75,14 +78,15 @@ def create_annotations(layout: Layout) -> DatasetFolder:
 
 
 def create_splits(layout: Layout, params: SplitsParams) -> Division:
-    """Divide the operations of the merged file, and write who is where.
+    """Divide the operations of the merged file, and write who is where; who was somewhere before stays there.
 
     Raises:
         PermanentFailure: they cannot be divided.
     """
     version = layout.version
     document = json.loads((version.root / ANNOTATIONS_FILE).read_text(encoding="utf-8"))
-    division = divide([operated(name, facts) for name, facts in document.items()], params)
+    earlier = {row["operation"]: row["split"] for row in version.rows(SPLITS)}
+    division = divide([operated(name, facts) for name, facts in document.items()], params, earlier)
     rows = [{"operation": operation, "split": division.split_of[operation]} for operation in sorted(division.split_of)]
     version.write(SPLITS, rows)
     for name in SPLIT_NAMES:
@@ -100,7 +104,8 @@ def replace_text(path: Path, text: str) -> None:
 def operated(name: str, facts: dict[str, Any]) -> Operated:
     """What a division looks at, from the merged file."""
     keys = ("patient", "surgeon", "operation_type", "recording")
-    return Operated(name, **{key: facts[key] for key in keys})
+    annotated = frozenset(kind for kind in ANNOTATION_KINDS if facts[kind])
+    return Operated(name, **{key: facts[key] for key in keys}, annotated=annotated)
 
 
 def _run_features(layout: Layout) -> None:

@@ -37,7 +37,7 @@ SPLITS_FOLDER: Final = "splits"
 FEATURES_FOLDER: Final = "features"
 DATASETS: Final = ("cholec80", "m2cai16", "cholect50", "cholecseg8k", "simulator")
 """Layouts of annotated sets that can be imported."""
-CODE_VERSIONS: Final = {"extract_frames": "1", "create_annotations": "1", "create_splits": "1", "extract_features": "1"}
+CODE_VERSIONS: Final = {"extract_frames": "1", "create_annotations": "1", "create_splits": "2", "extract_features": "1"}
 """Of the stages, raised whenever their results may change: Dagster's code version, and a parameter that DVC tracks."""
 SET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,30}")
 

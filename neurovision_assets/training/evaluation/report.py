@@ -7,7 +7,7 @@ Belongs here: the record, and how it is made of both models' answers. Does not b
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from models.scoring.headline import Headline, mean_headline
 from neurovision_assets.training.candidate.home import METRICS_FILE, CandidateRecord
 from neurovision_assets.training.candidate.pictures import CONFUSION_FILE, draw_confusion
 from neurovision_assets.training.candidate.train import REPOSITORY, copy_served
+from resources.errors import PermanentFailure
+from resources.inference.notes import read_note
 from resources.inference.repository import ModelRepository
 
 
@@ -49,6 +51,8 @@ class EvaluationReport(BaseModel):
     Attributes:
         model: name in the model repository.
         data_revision: of the version whose split ``test`` was answered.
+        known_to_production: operations of ``test`` that were left out: the served model learned from them or was
+            chosen on them, and a comparison on them would favour it.
         operation_types: of each video, by its name.
         classes: of each video: how many its truth has, how many the candidate's answer.
         candidate: figures of the candidate.
@@ -59,6 +63,7 @@ class EvaluationReport(BaseModel):
 
     model: str
     data_revision: str
+    known_to_production: tuple[str, ...]
     operation_types: dict[str, str]
     classes: dict[str, tuple[int, int]]
     candidate: ModelFigures
@@ -79,6 +84,13 @@ class EvaluationReport(BaseModel):
         ]
 
 
+def known_to_served(served: ModelRepository, model: str, operations: Iterable[str]) -> list[str]:
+    """Which of the operations the served version learned from, or was chosen on."""
+    note = read_note(served.file(model, served.describe(model).identity.version).parent)
+    known = {*note.learned_from, *note.chosen_on} if note else set()
+    return sorted(known.intersection(operations))
+
+
 def evaluate(
     folder: Path, record: CandidateRecord, operations: Sequence[Operation], served: ModelRepository
 ) -> EvaluationReport:
@@ -89,8 +101,19 @@ def evaluate(
         record: the candidate's.
         operations: of the split ``test``.
         served: the runtime repository.
+
+    Raises:
+        PermanentFailure: the served model knows all of them.
     """
     judge = JUDGES[record.model]
+    known = known_to_served(served, record.model, [operation.name for operation in operations])
+    operations = [operation for operation in operations if operation.name not in known]
+    if not operations:
+        raise PermanentFailure(
+            f"The served model learned from all {len(known)} operations of the split 'test', or was chosen on them.",
+            subject=f"model {record.model}",
+            remedy="Import further operations: make import DATASET=…, make dataset.",
+        )
     ours = judge(folder / REPOSITORY, operations)
     with tempfile.TemporaryDirectory() as scratch:
         digest = copy_served(served, record.model, Path(scratch))
@@ -100,6 +123,7 @@ def evaluate(
     report = EvaluationReport(
         model=record.model,
         data_revision=record.data_revision,
+        known_to_production=tuple(known),
         operation_types={video.name: video.operation_type for video in ours.videos},
         classes={video.name: (video.there, video.said) for video in ours.videos},
         candidate=_figures(record.digest, ours),

@@ -16,12 +16,17 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from neurovision_assets.training.params import SplitsParams
 from resources.errors import PermanentFailure
 
 EMPTY_PENALTY = 1e6
 """More than any deviation in numbers of operations: an empty split is avoided where it can be."""
+UNANNOTATED_PENALTY = 1e3
+"""A split without boxes can judge no detector: worse than some deviation, better than an empty split."""
+GROUPS_TO_SPREAD = 3
+"""A kind of annotations that fewer groups have cannot be in every split."""
 SWAPPED_GROUPS = 300
 """Pairs of groups are tried up to so many groups; with more of them, moves alone come near enough."""
 
@@ -36,6 +41,7 @@ class Operated:
         surgeon: pseudonym.
         operation_type: what was operated.
         recording: digest of its pictures, None without any.
+        annotated: kinds of annotations that it has.
     """
 
     operation: str
@@ -43,6 +49,7 @@ class Operated:
     surgeon: str
     operation_type: str
     recording: str | None = None
+    annotated: frozenset[str] = frozenset()
 
     def ties(self, group_by: str) -> list[tuple[str, str]]:
         """What ties it to other operations."""
@@ -80,27 +87,31 @@ class Division:
         ]
 
 
-def divide(operations: Sequence[Operated], params: SplitsParams) -> Division:
+def divide(operations: Sequence[Operated], params: SplitsParams, earlier: Mapping[str, str] | None = None) -> Division:
     """Divide operations; the same ones in any order give the same division.
 
+    Args:
+        operations: all that there are.
+        params: ratios, seed, groups.
+        earlier: split by operation in the version before this one.
+
     Raises:
-        PermanentFailure: there are fewer groups than splits.
+        PermanentFailure: there are fewer groups than splits, or a split would be empty.
     """
     ordered = sorted(operations, key=lambda one: one.operation)
     groups = groups_of(ordered, params.group_by)
-    if len(groups) < len(params.ratios):
-        largest = max(map(len, groups), default=0)
-        weaker = ", or group by patient alone: splits.group_by: patient" if params.group_by == "surgeon" else ""
-        raise PermanentFailure(
-            f"{len(ordered)} operations make {len(groups)} groups that must not be divided (one has {largest}), "
-            f"and there are {len(params.ratios)} splits.",
-            subject="splits",
-            remedy=f"Import operations of more patients{weaker}.",
-        )
-    kinds = sorted({one.operation_type for one in ordered})
-    table = np.array([[sum(ordered[i].operation_type == kind for i in group) for kind in kinds] for group in groups])
-    placed = _Search(table, np.array(list(params.ratios.values())), params.random_seed).run()
+    _require_groups(ordered, groups, params)
     names = list(params.ratios)
+    fixed = _placed_earlier([[ordered[i].operation for i in group] for group in groups], earlier or {}, names)
+    placed = _Search(
+        _Table.of(ordered, groups), np.array(list(params.ratios.values())), params.random_seed, fixed
+    ).run()
+    if empty := sorted(set(range(len(names))) - set(placed)):
+        raise PermanentFailure(
+            f"The split '{names[empty[0]]}' would be empty: what was in it belongs with operations of another one.",
+            subject="splits",
+            remedy="Import operations of more patients.",
+        )
     split_of = {ordered[i].operation: names[place] for group, place in zip(groups, placed, strict=True) for i in group}
     totals = Counter(one.operation_type for one in ordered)
     return Division(
@@ -109,8 +120,56 @@ def divide(operations: Sequence[Operated], params: SplitsParams) -> Division:
         counts={
             name: dict(Counter(o.operation_type for o in ordered if split_of[o.operation] == name)) for name in names
         },
-        wished={name: {kind: ratio * totals[kind] for kind in kinds} for name, ratio in params.ratios.items()},
+        wished={name: {kind: ratio * totals[kind] for kind in sorted(totals)} for name, ratio in params.ratios.items()},
     )
+
+
+def _require_groups(operations: Sequence[Operated], groups: Sequence[Sequence[int]], params: SplitsParams) -> None:
+    if len(groups) < len(params.ratios):
+        largest = max(map(len, groups), default=0)
+        weaker = ", or group by patient alone: splits.group_by: patient" if params.group_by == "surgeon" else ""
+        raise PermanentFailure(
+            f"{len(operations)} operations make {len(groups)} groups that must not be divided (one has {largest}), "
+            f"and there are {len(params.ratios)} splits.",
+            subject="splits",
+            remedy=f"Import operations of more patients{weaker}.",
+        )
+
+
+def _placed_earlier(
+    groups: Sequence[Sequence[str]], earlier: Mapping[str, str], names: Sequence[str]
+) -> dict[int, int]:
+    """Split by group that is known already; of two, the one that is learned from first."""
+    found = {
+        place: [names.index(earlier[operation]) for operation in group if operation in earlier]
+        for place, group in enumerate(groups)
+    }
+    return {place: min(splits) for place, splits in found.items() if splits}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """How many operations of each group have what should be spread evenly.
+
+    Attributes:
+        counts: [groups, columns]: a column an operation type and a kind of annotations, the last one for all.
+        spread: columns of which every split should have something, because enough groups have it.
+    """
+
+    counts: npt.NDArray[np.float64]
+    spread: list[int]
+
+    @classmethod
+    def of(cls, operations: Sequence[Operated], groups: Sequence[Sequence[int]]) -> _Table:
+        kinds = sorted({one.operation_type for one in operations})
+        annotated = sorted({kind for one in operations for kind in one.annotated})
+        columns = [[one.operation_type == kind for one in operations] for kind in kinds]
+        columns += [[kind in one.annotated for one in operations] for kind in annotated]
+        has = np.array([*columns, [True] * len(operations)], dtype=float).T
+        counts = np.array([has[list(group)].sum(axis=0) for group in groups])
+        first = len(kinds)
+        enough = (counts[:, first:-1] > 0).sum(axis=0) >= GROUPS_TO_SPREAD
+        return cls(counts, [first + column for column in np.flatnonzero(enough).tolist()])
 
 
 def groups_of(operations: Sequence[Operated], group_by: str) -> list[list[int]]:
@@ -139,28 +198,34 @@ def groups_of(operations: Sequence[Operated], group_by: str) -> list[list[int]]:
 class _Search:
     """Largest groups first to where they fit best, then single moves and swaps until none helps."""
 
-    def __init__(self, table: np.ndarray, ratios: np.ndarray, seed: int) -> None:
-        order = np.random.default_rng(seed).permutation(len(table))
-        self._order = sorted(order.tolist(), key=lambda group: -int(table[group].sum()))
-        self._table = table.astype(float)
+    def __init__(self, table: _Table, ratios: npt.NDArray[np.float64], seed: int, fixed: Mapping[int, int]) -> None:
+        self._table, self._spread = table.counts, table.spread
+        order = np.random.default_rng(seed).permutation(len(self._table))
+        free = [group for group in order.tolist() if group not in fixed]
+        self._order = sorted(free, key=lambda group: -self._table[group, -1])
         self._wished = ratios[:, None] * self._table.sum(axis=0)
         self._counts = np.zeros_like(self._wished)
-        self._placed = np.zeros(len(table), dtype=int)
+        self._placed = np.zeros(len(self._table), dtype=int)
+        for group, split in fixed.items():
+            self._put(group, split)
 
     def run(self) -> list[int]:
         """Split of every group."""
         for group in self._order:
-            self._placed[group] = min(range(len(self._wished)), key=lambda split: self._cost_with(group, split))
-            self._counts[self._placed[group]] += self._table[group]
+            self._put(group, min(range(len(self._wished)), key=lambda split: self._cost_with(group, split)))
         while self._improves(self._moves()) or (len(self._table) <= SWAPPED_GROUPS and self._improves(self._swaps())):
             pass
         return [int(split) for split in self._placed]
 
+    def _put(self, group: int, split: int) -> None:
+        self._placed[group] = split
+        self._counts[split] += self._table[group]
+
     def _cost(self) -> float:
-        """Squared deviation of types and of totals, and a penalty for empty splits."""
-        totals, wished = self._counts.sum(axis=1), self._wished.sum(axis=1)
-        empty = EMPTY_PENALTY * float((totals == 0).sum())
-        return float(((self._counts - self._wished) ** 2).sum() + ((totals - wished) ** 2).sum()) + empty
+        """Squared deviation of types, annotations and totals, and a penalty for splits without any."""
+        missing = EMPTY_PENALTY * (self._counts[:, -1] == 0).sum()
+        missing += UNANNOTATED_PENALTY * (self._counts[:, self._spread] == 0).sum()
+        return float(((self._counts - self._wished) ** 2).sum() + missing)
 
     def _cost_with(self, group: int, split: int) -> float:
         self._counts[split] += self._table[group]
@@ -191,5 +256,4 @@ class _Search:
     def _make(self, change: list[tuple[int, int]]) -> None:
         for group, split in change:
             self._counts[self._placed[group]] -= self._table[group]
-            self._counts[split] += self._table[group]
-            self._placed[group] = split
+            self._put(group, split)
