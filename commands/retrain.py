@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from commands.platform import prepare_dagster_home
 from commands.process import quiet_libraries
-from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure
+from resources.errors import ConfigurationError, NeuroVisionError
 from resources.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -62,9 +62,11 @@ def candidate_config(data: str, preset: str, seed: int, hyperparameters: str) ->
     """
     try:
         values = json.loads(hyperparameters)
+        if not isinstance(values, dict):
+            raise ValueError("no object")
     except ValueError as error:
         raise ConfigurationError(
-            f"It is not JSON ({error}).", subject="SET", remedy="""Write it as SET='{"epochs": 3}'."""
+            f"It is no JSON object ({error}).", subject="SET", remedy="""Write it as SET='{"epochs": 3}'."""
         ) from error
     return {"data_version": data, "preset": preset, "seed": seed, "hyperparameters": values}
 
@@ -79,47 +81,43 @@ def retrain(settings: Settings, instance: dg.DagsterInstance, model: str, config
         config: of the candidate; with a version of the data, the steps that make one are left out.
 
     Raises:
-        NeuroVisionError: a step failed.
+        ConfigurationError: a hyperparameter or the preset cannot be used; no run was started.
+        NeuroVisionError: there is no such data, a step failed, or a signal stopped the run.
     """
     import dagster as dg
 
+    from commands.run_log import failure_of, terminal_logger
     from jobs.retrain import retrain_job
     from neurovision_assets.training.assets import TRAINING_KEYS, training_assets, training_checks, training_resources
+    from neurovision_assets.training.candidate.asset import settings_of
     from neurovision_assets.training.candidate.home import VERDICT_FILE, TrainingHome
     from neurovision_assets.training.gate.verdict import Verdict
     from neurovision_assets.training.kinds import kind_of
     from resources.inference.client import InferenceResource
 
-    name = kind_of(model).model
+    kind, resources = kind_of(model), training_resources(settings)
+    settings_of(kind, config["preset"] or settings.training_preset, config["hyperparameters"])
+    if config["data_version"]:
+        resources["datasets"].commit_of(config["data_version"])
     defs = dg.Definitions(
         assets=training_assets,
         asset_checks=training_checks,
         jobs=[retrain_job],
-        resources={**training_resources(settings), "inference": InferenceResource.of(settings)},
+        loggers={"console": terminal_logger},
+        resources={**resources, "inference": InferenceResource.of(settings)},
     )
     result = defs.resolve_job_def(retrain_job.name).execute_in_process(
         instance=instance,
-        partition_key=name,
+        partition_key=kind.model,
         run_config={"ops": {"training__candidate": {"config": config}}, **LOG_LEVEL},
         asset_selection=list(TRAINING_KEYS) if config["data_version"] else None,
         raise_on_error=False,
     )
     if not result.success:
-        raise PermanentFailure(reason_of(result), subject=f"retrain {name}", remedy=f"(run {result.run_id})")
-    home: TrainingHome = training_resources(settings)["training"]
-    folder, _ = home.last_candidate(name)
+        raise failure_of(result, kind.model)
+    home: TrainingHome = resources["training"]
+    folder, _ = home.candidate_of(kind.model, [result.run_id])
     return Verdict.model_validate_json((folder / VERDICT_FILE).read_bytes())
-
-
-def reason_of(result: dg.ExecuteInProcessResult) -> str:
-    """The words of the first step that failed, or of the check that blocked it."""
-    for check in result.get_asset_check_evaluations():
-        if check.blocking and not check.passed and check.description:
-            return check.description
-    for event in result.all_events:
-        if event.is_step_failure and (error := event.step_failure_data.error):
-            return str((error.cause or error).message).strip()
-    return "The run failed."
 
 
 def told(model: str, verdict: Verdict) -> str:

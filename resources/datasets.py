@@ -158,6 +158,21 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
         found = [DatasetVersion(tag=tag, revision=revision) for tag, revision in (line.split() for line in lines)]
         return sorted(found, key=lambda version: _number(version.tag or ""))
 
+    def commit_of(self, revision: str) -> str:
+        """The commit of a tag, a branch or a revision; a branch names another one tomorrow.
+
+        Raises:
+            PermanentFailure: there is none.
+        """
+        words = ("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        known = self._line.try_git(*words) if self._is_made else None
+        if known is None or known.returncode:
+            tags = ", ".join(str(version.tag) for version in self.versions())
+            raise PermanentFailure(
+                "There is no such version of the data.", subject=revision, remedy=f"Known are {tags or 'none'}."
+            )
+        return known.stdout.strip()
+
     def fetch(self, revision: str, path: str, into: Path) -> Path:
         """One version of a folder, from the cache or the remote (there is no ``dvc pull --rev``; NV-061, T16).
 
@@ -173,7 +188,7 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
             PermanentFailure: there is no such revision, or the path is not in it.
             TransientFailure: the remote cannot be reached.
         """
-        commit = self._commit_of(revision)
+        commit = self.commit_of(revision)
         into.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{into.name}-", dir=into.parent) as folder:
             clone = Path(folder) / "clone"
@@ -189,21 +204,6 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
                 )
             shutil.move(clone / path, into)
         return into
-
-    def _commit_of(self, revision: str) -> str:
-        """The commit of a tag or revision.
-
-        Raises:
-            PermanentFailure: there is none.
-        """
-        words = ("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-        known = self._line.try_git(*words) if self._is_made else None
-        if known is None or known.returncode:
-            tags = ", ".join(str(version.tag) for version in self.versions())
-            raise PermanentFailure(
-                "There is no such version of the data.", subject=revision, remedy=f"Known are {tags or 'none'}."
-            )
-        return known.stdout.strip()
 
     def show(self, revision: str, path: str) -> str | None:
         """A small file, as git has it in a revision; None where it is not in it."""

@@ -20,7 +20,7 @@ SUM_TOLERANCE: Final = 1e-9
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ExtractFramesParams(_Frozen):
@@ -159,8 +159,8 @@ def load_params(preset: str, path: Path = PARAMS_FILE) -> LearningParams:
     if preset not in presets:
         raise ConfigurationError(
             f"There is no preset '{preset}'.",
-            subject="NEUROVISION_TRAINING_PRESET",
-            remedy=f"Take one of {', '.join(presets)}, or write it into {path.name}.",
+            subject="PRESET",
+            remedy=f"Take one of {', '.join(presets)} (a deployment's is NEUROVISION_TRAINING_PRESET).",
         )
     try:
         return LearningParams.model_validate(_merged(presets[PRODUCTION], presets[preset]))

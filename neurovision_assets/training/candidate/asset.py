@@ -10,16 +10,16 @@ from typing import Any
 
 import dagster as dg
 from filelock import FileLock, Timeout
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from neurovision_assets.provenance import canonical_json
 from neurovision_assets.stage.spec import PIPELINE_OWNER
 from neurovision_assets.training.candidate.home import TRAINING_CODE_VERSION, TrainingHome
 from neurovision_assets.training.dataset.told import dataset_key
 from neurovision_assets.training.kinds import KINDS, ModelKind, trained_models
-from neurovision_assets.training.params import load_params
+from neurovision_assets.training.params import AnatomySegmentationParams, load_params
 from resources.datasets import DatasetRepository
-from resources.errors import TransientFailure
+from resources.errors import ConfigurationError, TransientFailure
 from resources.inference.client import InferenceResource
 from resources.model_registry import ModelRegistry
 
@@ -38,7 +38,7 @@ class CandidateConfig(dg.Config):
     """What one training is asked for.
 
     Attributes:
-        data_version: tag or revision of the data; empty for the newest.
+        data_version: tag, branch or revision of the data; empty for the newest.
         preset: of ``params.yaml``; empty for the deployment's.
         hyperparameters: come before the preset's (NV-072).
         seed: decides weights, order and augmentation.
@@ -77,13 +77,14 @@ def candidate(
     from neurovision_assets.training.promotion.aliases import repair_aliases
 
     kind = KINDS[context.partition_key]
+    settings = settings_of(kind, config.preset or training.preset, config.hyperparameters)
     with _alone(training, kind):
         model_registry.abandon_runs(kind.model_type, {"model": kind.model})
         repair_aliases(kind, inference.models, model_registry)
         order = Order(
             kind=kind,
             data=fetch_data(datasets, training, config.data_version),
-            settings=settings_of(kind, config.preset or training.preset, config.hyperparameters),
+            settings=settings,
             seed=config.seed,
             run_id=context.run.run_id,
             tags={"model": kind.model, "preset": config.preset or training.preset},
@@ -110,13 +111,24 @@ def settings_of(kind: ModelKind, preset: str, hyperparameters: dict[str, Any]) -
     """A kind's settings: the preset's, and what the run names before them.
 
     Raises:
-        ConfigurationError: there is no such preset, or it asks for weights that are not there.
+        ConfigurationError: there is no such preset, a hyperparameter is unknown or cannot be used, or weights are asked
+            for that are not there.
     """
-    params = load_params(preset).training
-    chosen = {**getattr(params, kind.model_type).model_dump(mode="json"), **hyperparameters}
-    if chosen.pop("use_pretrained_sam", False):
-        params.anatomy_segmentation.check_weights(None)
-    return chosen
+    of_preset = getattr(load_params(preset).training, kind.model_type)
+    try:
+        chosen = type(of_preset).model_validate({**of_preset.model_dump(), **hyperparameters})
+    except ValidationError as error:
+        first = error.errors()[0]
+        known = ", ".join(type(of_preset).model_fields)
+        raise ConfigurationError(
+            f"The hyperparameter cannot be used: {first['msg']}.",
+            subject=f"{kind.model_type}.{'.'.join(map(str, first['loc']))}",
+            remedy=f"Correct it in SET or in the run's hyperparameters. Known are {known}.",
+        ) from error
+    if isinstance(chosen, AnatomySegmentationParams):
+        chosen.check_weights(None)
+    settings: dict[str, Any] = chosen.model_dump(mode="json", exclude={"use_pretrained_sam"})
+    return settings
 
 
 @contextmanager

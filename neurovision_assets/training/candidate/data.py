@@ -76,7 +76,7 @@ def fetch_data(datasets: DatasetRepository, home: TrainingHome, wanted: str) -> 
     Args:
         datasets: the data sets' repository.
         home: where fetched versions lie.
-        wanted: tag or revision; empty for the newest whole version.
+        wanted: tag, branch or revision, kept as the commit that it is now; empty for the newest whole version.
 
     Raises:
         PermanentFailure: there is no such version.
@@ -121,7 +121,6 @@ def _resolved(datasets: DatasetRepository, wanted: str) -> tuple[str, str]:
         raise PermanentFailure(
             "There is no whole version of the data yet.", subject="data", remedy="Make one: make dataset"
         )
-    for version in reversed(versions):
-        if not wanted or wanted in (version.tag, version.revision):
-            return version.revision, version.tag or ""
-    return wanted, ""
+    revision = datasets.commit_of(wanted) if wanted else versions[-1].revision
+    tags = [version.tag or "" for version in versions if version.revision == revision]
+    return revision, tags[-1] if tags else ""

@@ -11,6 +11,7 @@ Belongs here: folders and the record of a candidate. Does not belong here: train
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -108,6 +109,25 @@ class TrainingHome(dg.ConfigurableResource):  # type: ignore[type-arg]
         _replace(folder / RECORD_FILE, record.model_dump_json(indent=1))
         _replace(folder.parent / LAST_FILE, folder.name)
 
+    def candidate_of(self, model: str, run_ids: Iterable[str]) -> tuple[Path, CandidateRecord]:
+        """The candidate that one of some runs trained: the first that trained one.
+
+        A run must judge its own: another one of the model may be trained beside it. Where none of the runs has trained
+        (the evaluation was started alone), it is the model's newest.
+
+        Args:
+            model: its name.
+            run_ids: this run first, then those that it repeats a part of.
+
+        Raises:
+            PermanentFailure: none was trained yet.
+        """
+        for run_id in run_ids:
+            folder = self.root / "candidates" / model / run_id
+            if (folder / RECORD_FILE).is_file():
+                return folder, _record(folder)
+        return self.last_candidate(model)
+
     def last_candidate(self, model: str) -> tuple[Path, CandidateRecord]:
         """The newest candidate of a model.
 
@@ -117,11 +137,23 @@ class TrainingHome(dg.ConfigurableResource):  # type: ignore[type-arg]
         pointer = self.root / "candidates" / model / LAST_FILE
         try:
             folder = pointer.parent / pointer.read_text(encoding="utf-8")
-            return folder, CandidateRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
+            return folder, _record(folder)
         except FileNotFoundError as error:
             raise PermanentFailure(
                 "No candidate was trained yet.", subject=model, remedy=f"Train one: make retrain MODEL={model}"
             ) from error
+
+
+def repeated_runs(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
+    """A run, the run that it re-executes a part of, and so on to the first."""
+    known: dg.DagsterRun | None = run
+    while known is not None:
+        yield known.run_id
+        known = instance.get_run_by_id(known.parent_run_id) if known.parent_run_id else None
+
+
+def _record(folder: Path) -> CandidateRecord:
+    return CandidateRecord.model_validate_json((folder / RECORD_FILE).read_bytes())
 
 
 def _replace(path: Path, text: str) -> None:

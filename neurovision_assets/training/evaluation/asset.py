@@ -12,7 +12,7 @@ import dagster as dg
 from neurovision_assets.provenance import config_hash
 from neurovision_assets.stage.spec import PIPELINE_OWNER
 from neurovision_assets.training.candidate.asset import CANDIDATE, GPU_TAGS, POOL
-from neurovision_assets.training.candidate.home import METRICS_FILE, TrainingHome
+from neurovision_assets.training.candidate.home import METRICS_FILE, TrainingHome, repeated_runs
 from neurovision_assets.training.kinds import KINDS, model_checks, trained_models
 from resources.inference.client import InferenceResource
 from resources.model_registry import ModelRegistry
@@ -55,7 +55,7 @@ def evaluation(
     from neurovision_assets.training.evaluation.report import evaluate
 
     kind = KINDS[context.partition_key]
-    folder, record = training.last_candidate(kind.model)
+    folder, record = training.candidate_of(kind.model, repeated_runs(context.instance, context.run))
     held_out = operations_of(training.data(record.data_revision), kind, TEST)
     report = evaluate(folder, record, held_out, inference.models)
     run = model_registry.open_run(record.mlflow_run_id)
@@ -69,6 +69,7 @@ def evaluation(
             **{f"test_{name}": value for name, value in report.candidate.metrics.items()},
             **{f"production_{name}": value for name, value in report.production.metrics.items()},
             "videos": len(report.candidate.videos),
+            "left_out_as_known_to_production": list(report.known_to_production),
             "calibration_error": report.candidate.calibration_error,
             "by_video": dg.MetadataValue.json(report.candidate.videos),
             "confusion_matrix": dg.MetadataValue.path(str(folder / CONFUSION_FILE)),

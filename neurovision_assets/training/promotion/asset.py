@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from neurovision_assets.stage.spec import PIPELINE_OWNER
-from neurovision_assets.training.candidate.home import VERDICT_FILE, TrainingHome
+from neurovision_assets.training.candidate.home import VERDICT_FILE, TrainingHome, repeated_runs
 from neurovision_assets.training.evaluation.asset import EVALUATION
 from neurovision_assets.training.kinds import KINDS, PROMOTION, model_checks, trained_models
 from resources.inference.client import InferenceResource
@@ -42,7 +42,7 @@ def promotion(
     from neurovision_assets.training.promotion.promote import promote
 
     kind = KINDS[context.partition_key]
-    folder, record = training.last_candidate(kind.model)
+    folder, record = training.candidate_of(kind.model, repeated_runs(context.instance, context.run))
     verdict = promote(kind, folder, record, read_report(folder), GATES[kind.model], inference.models, model_registry)
     (folder / VERDICT_FILE).write_text(verdict.model_dump_json(indent=1), encoding="utf-8")
     context.log.info(f"{kind.model}: {verdict.status} {verdict.reason} {verdict.detail}".rstrip())
