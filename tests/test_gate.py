@@ -88,7 +88,9 @@ def staged(tmp_path: Path) -> Staged:
     (tmp_path / SEGMENTER / "labels.txt").write_text("\n".join(PHASES))
     given = np.random.default_rng(0).random((1, 7, 2048), dtype=np.float32)
     golden = {"input": given, "predictions": given[:, :, : len(PHASES)]}
-    return Staged(SEGMENTER, tmp_path, golden, [video("a", 0.8), video("b", 0.9)], 0.02, GateConfig(request_items=50))
+    return Staged(
+        SEGMENTER, "1.3.0", tmp_path, golden, [video("a", 0.8), video("b", 0.9)], 0.02, GateConfig(request_items=50)
+    )
 
 
 def reason(staged: Staged) -> str:
@@ -103,6 +105,7 @@ def test_a_good_candidate_passes_every_test(staged: Staged) -> None:
     assert [line.partition(":")[0] for line in passed] == [
         "loads", "contract", "latency", "golden", "no_collapse", "calibration",
     ]  # fmt: skip
+    assert passed[0].startswith("loads: phase_segmenter@1.3.0 on "), "the candidate, not what its configuration names"
 
 
 def test_a_broken_file_does_not_load(staged: Staged) -> None:

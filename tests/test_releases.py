@@ -180,6 +180,16 @@ def test_there_must_be_something_to_go_back_to(repository: ModelRepository) -> N
         restore(repository, NAME, version=7)
 
 
+def test_the_file_that_is_served_is_not_served_a_second_time(repository: ModelRepository, tmp_path: Path) -> None:
+    promote(repository, tmp_path, "Abs", "1.1.0")
+    with pytest.raises(ConfigurationError, match=r"version 2 is served already, as version 2 \(halver@1\.1\.0\)"):
+        restore(repository, NAME, version=2)
+    restore(repository, NAME)
+    with pytest.raises(ConfigurationError, match=r"version 1 is served already, as version 3"):
+        restore(repository, NAME, version=1)
+    assert repository.versions_on_disk(NAME) == [1, 2, 3]
+
+
 def test_from_an_operation_every_model_that_saw_it(repository: ModelRepository, tmp_path: Path) -> None:
     promote(repository, tmp_path, "Abs", "1.1.0")
     restore(repository, NAME)

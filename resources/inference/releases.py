@@ -65,7 +65,7 @@ def restore(repository: ModelRepository, name: str, version: int | None = None) 
         The new number.
 
     Raises:
-        ConfigurationError: there is none to go back to.
+        ConfigurationError: there is none to go back to, or its file is served already.
     """
     with FileLock(repository.root / f".{name}.publishing"):
         served = repository.describe(name).identity
@@ -77,6 +77,12 @@ def restore(repository: ModelRepository, name: str, version: int | None = None) 
                 remedy=f"Versions on disk: {repository.versions_on_disk(name)}, served is {served.version}.",
             )
         source = repository.file(name, earlier)
+        if sha256_of_file(source) == served.digest:
+            raise ConfigurationError(
+                f"The file of version {earlier} is served already, as version {served.version} ({served.label}).",
+                subject=f"model {name}",
+                remedy="Name a version with another file; a second copy would push one out of the served ones.",
+            )
         note = (read_note(source.parent) or _seed_note(repository, name, source)).model_copy(
             update={"restored_from": earlier, "installed": datetime.now(UTC)}
         )

@@ -37,6 +37,7 @@ class Staged:
 
     Attributes:
         model: its name.
+        release: that it would be served as; the configuration beside it still names the served one.
         repository: folder in Triton's layout that holds it as the only version.
         golden: an input and torch's answers to it: ``input``, and every output under its name.
         videos: its figures on held-out videos.
@@ -45,6 +46,7 @@ class Staged:
     """
 
     model: str
+    release: str
     repository: Path
     golden: Mapping[str, npt.NDArray[Any]]
     videos: Sequence[VideoScore]
@@ -84,7 +86,7 @@ def run_staging_tests(staged: Staged) -> tuple[Refusal | None, list[str]]:
 
 def _loads(staged: Staged) -> str:
     """The serving engine loads the file; its tensors are those of the configuration beside it."""
-    return f"{staged.served.spec.identity.label} on {staged.served.device}"
+    return f"{staged.model}@{staged.release} on {staged.served.device}"
 
 
 def _contract(staged: Staged) -> str:

@@ -51,7 +51,7 @@ def promote(
     if refusal:
         return Verdict(status="rejected", **refusal.model_dump(), comparison=comparison)
     version = _register(kind, record, report, registry)
-    refusal, passed = run_staging_tests(_staged(kind, folder, report, config))
+    refusal, passed = run_staging_tests(_staged(kind, folder, version.release, report, config))
     number: int | None = None
     if refusal is None:
         try:
@@ -106,11 +106,12 @@ def _register(
     )
 
 
-def _staged(kind: ModelKind, folder: Path, report: EvaluationReport, config: GateConfig) -> Staged:
+def _staged(kind: ModelKind, folder: Path, release: str, report: EvaluationReport, config: GateConfig) -> Staged:
     with np.load(folder / GOLDEN_FILE, allow_pickle=False) as arrays:
         golden = {name: arrays[name] for name in arrays.files}
     return Staged(
         model=kind.model,
+        release=release,
         repository=folder / REPOSITORY,
         golden=golden,
         videos=report.scores(),
