@@ -37,36 +37,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def correct_and_tell(path: Path) -> list[str]:
     """Take the corrections of a file, record them, tell Dagster; gives lines for the terminal.
 
+    All is read and checked before anything is written. What a killed command has written but not recorded or told is
+    recorded and told by the next one.
+
     Raises:
-        NeuroVisionError: something in it is wrong; nothing was taken.
+        NeuroVisionError: something in it, or in what was kept before, is wrong; nothing was taken.
     """
     settings = load_settings()
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
     import dagster as dg
 
-    from neurovision_assets.training.dataset.corrections import count_words, kept_corrections, read_corrections
+    from neurovision_assets.training.dataset.corrections import read_corrections
+    from neurovision_assets.training.dataset.kept import count_words, kept_corrections
     from neurovision_assets.training.dataset.layout import TRACKED, Layout
     from neurovision_assets.training.dataset.reviewed import take_corrections
-    from neurovision_assets.training.dataset.told import CORRECTIONS_NAME, NEW_WORDS_METADATA, told_source
+    from neurovision_assets.training.dataset.told import CORRECTIONS_NAME, corrections_metadata, told_source, told_words
     from resources.datasets import DatasetRepository
     from resources.object_store import ObjectStore
 
     corrections = read_corrections(path)
     datasets = DatasetRepository.of(settings)
-    with datasets.lock():
+    with datasets.lock(), dg.DagsterInstance.get() as instance:
         layout = Layout(datasets.root)
+        before = count_words(kept_corrections(layout))
         new = take_corrections(corrections, path, layout, ObjectStore.of(settings))
         version = datasets.add(TRACKED, f"Take {len(new)} corrections")
-        kept = kept_corrections(layout)
-        authors = sorted({correction.author for correction in kept})
-        metadata = {
-            "corrections": len(kept),
-            "new": len(new),
-            NEW_WORDS_METADATA: dg.MetadataValue.json(count_words(new)),
-            "authors": dg.MetadataValue.json(authors),
-        }
+        metadata = corrections_metadata(kept_corrections(layout), len(new), told_words(instance, or_else=before))
         event = told_source(CORRECTIONS_NAME, layout.corrections_hash(), version, metadata)
-    with dg.DagsterInstance.get() as instance:
         instance.report_runless_asset_event(event)
     said = f"taken: {len(new)} new of {len(corrections)} corrections"
     return [said, f"revision: {version.revision}"]

@@ -164,7 +164,7 @@ def test_a_correction_makes_the_next_version_and_the_last_one_can_be_fetched(hom
     given = {
         "operation": "simulator_operation_002",
         "author": "reviewer-1",
-        "annotated_at": "2026-11-01T10:00:00Z",
+        "annotated_at": "2025-11-01T10:00:00Z",
         "phases": [{"start_ms": 3000, "end_ms": 4000, "phase": "drain-placement"}],
     }
     path = tmp_path / "corrections.json"
@@ -236,7 +236,7 @@ def test_a_corrected_video_of_the_platform_becomes_an_operation(shared_data: Pat
     given = {
         "operation": done.video_id,
         "author": "reviewer-1",
-        "annotated_at": "2030-11-01T10:00:00Z",
+        "annotated_at": "2025-11-01T10:00:00Z",
         "phases": [{"start_ms": 5000, "end_ms": 9000, "phase": "drain-placement"}],
     }
     path = tmp_path / "corrections.json"

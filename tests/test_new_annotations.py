@@ -7,7 +7,8 @@ import dagster as dg
 import pytest
 
 from neurovision_assets.training.candidate.asset import CANDIDATE
-from neurovision_assets.training.dataset.corrections import count_words, keep_corrections, read_corrections
+from neurovision_assets.training.dataset.corrections import read_corrections
+from neurovision_assets.training.dataset.kept import count_words, keep, kept_corrections, texts_of
 from neurovision_assets.training.dataset.layout import Layout
 from neurovision_assets.training.dataset.told import CORRECTIONS_NAME, NEW_WORDS_METADATA, dataset_key
 from neurovision_assets.training.kinds import KINDS
@@ -73,6 +74,7 @@ def test_an_annotation_is_a_span_or_a_moment(tmp_path: Path) -> None:
                    {"start_ms": 500, "end_ms": 900, "phase": "adhesiolysis"}],
         "instruments": [{"timestamp_ms": 0, "boxes": []}]}]}"""
     )
-    new = keep_corrections(read_corrections(path), Layout(tmp_path))
-    assert count_words(new) == {"phases": 2, "instruments": 1, "anatomy": 0, "events": 0}
-    assert count_words(keep_corrections(read_corrections(path), Layout(tmp_path))) == dict.fromkeys(count_words(new), 0)
+    layout = Layout(tmp_path)
+    assert len(keep(texts_of(read_corrections(path), layout))) == 2
+    assert keep(texts_of(read_corrections(path), layout)) == []
+    assert count_words(kept_corrections(layout)) == {"phases": 2, "instruments": 1, "anatomy": 0, "events": 0}

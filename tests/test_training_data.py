@@ -19,14 +19,13 @@ from models.data import decode_jpeg
 from models.labels import INSTRUMENTS, PHASES
 from neurovision_assets.definitions import build_defs
 from neurovision_assets.surgery.frames.config import FramesConfig
-from neurovision_assets.training.annotations.draft import AnnotationError
 from neurovision_assets.training.annotations.importing import READERS, import_set
-from neurovision_assets.training.dataset.corrections import keep_corrections, read_corrections
+from neurovision_assets.training.dataset.corrections import read_corrections
 from neurovision_assets.training.dataset.folder import DatasetFolder
 from neurovision_assets.training.dataset.frames import extract_frames
+from neurovision_assets.training.dataset.kept import keep, texts_of
 from neurovision_assets.training.dataset.layout import CODE_VERSIONS, DATASETS, Layout
 from neurovision_assets.training.dataset.merge import cut_out
-from neurovision_assets.training.dataset.reviewed import take_corrections
 from neurovision_assets.training.dataset.schemas import (
     BOXES,
     EVENT_SPANS,
@@ -41,7 +40,6 @@ from neurovision_assets.training.examples import load_split
 from neurovision_assets.training.params import LearningParams, load_params
 from neurovision_assets.training.stages import DVC_FILE, create_annotations, create_splits, prepare
 from resources.errors import ConfigurationError, PermanentFailure
-from resources.object_store import ObjectStore
 from simulator.cohort import cohort
 from simulator.render import truth_at
 from tests.sets import SIZE_PX, mask_png, simulated_set
@@ -180,9 +178,8 @@ def test_the_latest_word_counts(imported: Layout, tmp_path: Path) -> None:
         ),
     ]
     for path in words:
-        new = keep_corrections(read_corrections(path), imported)
-        assert new
-        assert keep_corrections(read_corrections(path), imported) == []
+        assert keep(texts_of(read_corrections(path), imported))
+        assert keep(texts_of(read_corrections(path), imported)) == []
     try:
         folder = create_annotations(imported)
         own = {c: [r for r in folder.rows(c) if r["operation"].endswith("001")] for c in (PHASE_SPANS, BOXES, MASKS)}
@@ -201,34 +198,6 @@ def test_the_latest_word_counts(imported: Layout, tmp_path: Path) -> None:
         for path in imported.root.glob("raw/annotations/*/*.json"):
             path.unlink()
         create_annotations(imported)
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (
-            {"phases": [{"start_ms": 1, "end_ms": 2, "phase": "lunch"}]},
-            r"corrections\.0\.phases\.0\.phase: .*'lunch' is",
-        ),
-        ({"phases": [{"start_ms": 5, "end_ms": 2, "phase": "preparation"}]}, "end_ms must be after start_ms"),
-        (
-            {"phases": [{"start_ms": 1, "end_ms": 99999, "phase": "preparation"}]},
-            r"ends at 20000 ms.*Correct the times",
-        ),
-        ({"operation": "operation_007"}, r"corrections\.0\.operation: There is no operation 'operation_007'"),
-        ({"annotated_at": "2026-11-01T10:00:00"}, "annotated_at: Input should have timezone"),
-        ({"author": ""}, r"corrections\.0\.author"),
-        ({"opinion": "good"}, r"corrections\.0\.opinion: Extra inputs"),
-        ({"anatomy": [{"timestamp_ms": 1, "png_base64": "AAAA"}]}, "not a mask"),
-    ],
-)
-def test_wrong_corrections_are_refused_whole(
-    imported: Layout, tmp_path: Path, words: dict[str, Any], message: str
-) -> None:
-    path = correction(tmp_path / "c.json", **words)
-    with pytest.raises(AnnotationError, match=message):
-        take_corrections(read_corrections(path), path, imported, ObjectStore(url=tmp_path.as_uri()))
-    assert not list(imported.root.glob("raw/annotations/*/*.json"))
 
 
 def test_previews_are_small(imported: Layout) -> None:

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class Plant:
     reason: str
 
 
+REVIEWED = {"author": "reviewer-7", "annotated_at": datetime(2025, 11, 1, 10, tzinfo=UTC)}
 # Operation n owns row n of tables with one row an operation, and rows 3n to 3n + 2 of the phases.
 PLANTS = {
     "gap": Plant(PHASE_SPANS, 1, {"start_ms": 12000}, "gap_ms", "no phase between"),
@@ -63,7 +65,7 @@ PLANTS = {
     "no surgeon": Plant(OPERATIONS, 7, {"surgeon": ""}, "surgeon", "nobody says who operated"),
     "no type": Plant(OPERATIONS, 8, {"operation_type": ""}, "operation_type", "nobody says what was operated"),
     "no patient": Plant(OPERATIONS, 9, {"patient": ""}, "patient", "nobody says whom"),
-    "box outside": Plant(BOXES, 10, {"x_max_px": 330.0}, "outside_px", "outside of the picture"),
+    "box outside": Plant(BOXES, 10, {"x_max_px": 330.0, **REVIEWED}, "outside_px", "outside of the picture"),
     "box above": Plant(BOXES, 11, {"y_min_px": -9.0}, "outside_px", "outside of the picture"),
     "empty box": Plant(BOXES, 12, {"x_max_px": 10.0}, "smaller_side_px", "the box is empty"),
     "unknown instrument": Plant(BOXES, 13, {"instrument": "spoon"}, "instrument", "the instrument is unknown"),
@@ -75,6 +77,7 @@ PLANTS = {
     "event beyond the video": Plant(EVENT_SPANS, 19, {"end_ms": 45000}, "beyond_end_ms", "beyond the end"),
     "unknown tool": Plant(PRESENCE, 20, {"instrument": "fork"}, "instrument", "the instrument is unknown"),
     "box of no operation": Plant(BOXES, 21, {"operation": "nobodys"}, "has_operation", "the operation is in no set"),
+    "box that is no number": Plant(BOXES, 22, {"x_max_px": float("nan")}, "outside_px", "outside of the picture"),
 }
 SPLIT_PLANTS = {
     "one patient in two splits": ("patient", "the patient is in more than one split"),
@@ -162,7 +165,7 @@ def test_failure_says_so_and_names_rows(report: ValidationReport) -> None:
     assert str(result.description).startswith("Data validation failed: operations, row ")
     table = result.metadata["findings"]
     assert isinstance(table, dg.TableMetadataValue)
-    assert {"table", "row", "operation", "reason", "value"} == set(table.records[0].data)
+    assert {"table", "row", "operation", "said_by", "reason", "value"} == set(table.records[0].data)
 
 
 def test_the_report_and_the_data_docs_are_there(report: ValidationReport, report_folder: Path) -> None:
@@ -173,6 +176,14 @@ def test_the_report_and_the_data_docs_are_there(report: ValidationReport, report
     page = Path(report.data_docs.removeprefix("file://"))
     assert "<html" in page.read_text()
     assert list((report_folder / "gx" / "checkpoints").glob(f"{CHECKPOINT}*"))
+
+
+def test_a_correction_is_named_by_author_and_time(report: ValidationReport) -> None:
+    [finding] = [each for each in report.findings if each.column == "outside_px"]
+    assert str(finding).startswith("boxes, row 10 (operation_010, reviewer-7 at 2025-11-01T10:00:00Z): the box lies")
+    assert {row["row"]: row["said_by"] for row in finding.rows}[11] == "", "an imported set's row has no time"
+    [unknown] = [each for each in report.findings if each.column == "instrument" and each.table == "presence"]
+    assert str(unknown).startswith("presence, row 20 (operation_020): ")
 
 
 @pytest.fixture(scope="module")

@@ -1,29 +1,54 @@
 """``make correct``: a reviewer's word, an annotation like any other, with author and time.
 
-Belongs here: the form of a corrections file, checking it, keeping it by kind. Does not belong here: which word counts
-in the end (``merge``). A file is taken whole or not at all; the same word given twice is one.
+Belongs here: the form of a corrections file, reading it. Does not belong here: whether the words fit their operation
+(``correction_checks``), keeping them (``kept``), which word counts in the end (``merge``).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-from collections.abc import Iterable, Mapping
-from datetime import UTC
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Final, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from neurovision_assets.training.annotations.draft import AnnotationError
-from neurovision_assets.training.dataset.layout import KINDS, Layout
 from neurovision_assets.training.dataset.masks import read_mask
 from neurovision_assets.training.dataset.schemas import EVENT_KINDS, INSTRUMENTS, PHASES
 
+_IN_WORDS: Final = {
+    "missing": "The field is missing",
+    "extra_forbidden": "There is no field of that name",
+    "finite_number": "A number must be finite, not NaN or Infinity",
+    "greater_than_equal": "A time must not be negative",
+    "timezone_aware": "The time needs its zone, as in 2026-01-05T10:00:00Z",
+    "string_too_short": "The text is empty",
+    "too_short": "The list is empty",
+}
+"""What is wrong, by pydantic's type of error."""
+_OF_WRONG_KIND: Final = {
+    "int": "A whole number is wanted here",
+    "float": "A number is wanted here",
+    "string": "A text is wanted here",
+    "datetime": "A time is wanted here, as in 2026-01-05T10:00:00Z",
+    "tuple": "A list is wanted here",
+    "model": "An object in braces is wanted here",
+}
+"""The same by how the type of error begins."""
+
 
 class _Word(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class _Span(_Word):
@@ -122,19 +147,12 @@ class Correction(_Word):
     """
 
     operation: str = Field(min_length=1)
-    author: str = Field(min_length=1)
+    author: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     annotated_at: AwareDatetime
     phases: tuple[PhaseWord, ...] = ()
     instruments: tuple[InstrumentsWord, ...] = ()
     anatomy: tuple[AnatomyWord, ...] = ()
     events: tuple[EventsWord, ...] = ()
-
-    @property
-    def last_moment_ms(self) -> int:
-        """The latest moment that it speaks of, exclusive."""
-        ends = [span.end_ms for span in self.phases] + [window.end_ms for window in self.events]
-        moments = [seen.timestamp_ms for seen in self.instruments] + [mask.timestamp_ms for mask in self.anatomy]
-        return max([*ends, *(moment + 1 for moment in moments)], default=0)
 
 
 class CorrectionsFile(_Word):
@@ -156,84 +174,20 @@ def read_corrections(path: Path) -> tuple[Correction, ...]:
             f"The file cannot be read ({error.strerror}).", path=path, remedy="Check FILE=."
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or None
-        raise AnnotationError(
-            f"{first['msg']}.", path=path, line=place, remedy="Correct it and give it again."
-        ) from error
+        problem, place = in_words(error)
+        raise AnnotationError(problem, path=path, line=place, remedy="Correct it and give it again.") from error
 
 
-def check_corrections(
-    corrections: tuple[Correction, ...], path: Path, operations: Mapping[str, Mapping[str, Any]]
-) -> None:
-    """Refuse words on operations that are not there, or on times beyond their end.
-
-    Args:
-        corrections: what was said.
-        path: the file, for messages.
-        operations: rows of the operations table by name.
-
-    Raises:
-        AnnotationError: the place in the file is named.
-    """
-    for number, correction in enumerate(corrections):
-        place, row = f"corrections.{number}", operations.get(correction.operation)
-        if row is None:
-            raise AnnotationError(
-                f"There is no operation '{correction.operation}'.",
-                path=path,
-                line=f"{place}.operation",
-                remedy="Give its name in the data set, or the video_id of a processed video.",
-            )
-        if correction.last_moment_ms > row["duration_ms"]:
-            raise AnnotationError(
-                f"It speaks of {correction.last_moment_ms} ms, and the operation ends at {row['duration_ms']} ms.",
-                path=path,
-                line=place,
-                remedy="Correct the times.",
-            )
-
-
-def keep_corrections(corrections: tuple[Correction, ...], layout: Layout) -> list[Path]:
-    """Put each kind of each correction into a file of its own; gives the files that are new."""
-    new = []
-    for correction in corrections:
-        for kind in KINDS:
-            if not getattr(correction, kind):
-                continue
-            others = {other: () for other in KINDS if other != kind}
-            text = correction.model_copy(update=others).model_dump_json(indent=1, exclude_defaults=True)
-            digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-            path = layout.corrections(kind) / f"{correction.annotated_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest}.json"
-            if not path.is_file():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text + "\n", encoding="utf-8")
-                new.append(path)
-    return new
-
-
-def count_words(paths: Iterable[Path]) -> dict[str, int]:
-    """How many spans and moments files of kept corrections speak of, by kind."""
-    found = [Correction.model_validate_json(path.read_bytes()) for path in paths]
-    return {kind: sum(len(getattr(correction, kind)) for correction in found) for kind in KINDS}
-
-
-def kept_corrections(layout: Layout) -> list[Correction]:
-    """All corrections, the earliest first; of two at one time the order is that of their files' names.
-
-    Raises:
-        AnnotationError: a file was altered and has the form no more.
-    """
-    found = []
-    for kind in KINDS:
-        for path in sorted(layout.corrections(kind).glob("*.json")):
-            try:
-                found.append(Correction.model_validate_json(path.read_bytes()))
-            except ValidationError as error:
-                raise AnnotationError(
-                    f"{error.errors()[0]['msg']}.", path=path, remedy="Restore the file from git, or remove it."
-                ) from error
-    return sorted(found, key=lambda correction: correction.annotated_at)
+def in_words(error: ValidationError) -> tuple[str, str | None]:
+    """The first thing that is wrong, one sentence, and its place: ``corrections.0.phases.1.phase``, counted from 0."""
+    first = error.errors()[0]
+    kind, place = first["type"], ".".join(map(str, first["loc"])) or None
+    if kind == "value_error":
+        return f"{first['ctx']['error']}.", place
+    if kind == "json_invalid":
+        return f"The file is not JSON ({first['ctx']['error']}).", place
+    wanted = _OF_WRONG_KIND.get(kind.partition("_")[0], "The value has not the right form")
+    return f"{_IN_WORDS.get(kind, wanted)}.", place
 
 
 def _one_of(names: tuple[str, ...], name: str) -> str:

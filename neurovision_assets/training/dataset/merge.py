@@ -12,7 +12,8 @@ from typing import Any
 
 from neurovision_assets.tables import TableContract
 from neurovision_assets.training.annotations.importing import read_people
-from neurovision_assets.training.dataset.corrections import Correction, kept_corrections
+from neurovision_assets.training.dataset.corrections import Correction
+from neurovision_assets.training.dataset.kept import kept_corrections
 from neurovision_assets.training.dataset.layout import Layout
 from neurovision_assets.training.dataset.schemas import (
     ANNOTATIONS,

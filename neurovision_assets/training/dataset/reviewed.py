@@ -10,6 +10,7 @@ where he gave them. A video without a patient's pseudonym counts as one of a pat
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +22,10 @@ from neurovision_assets.surgery.pipeline import FRAMES as FRAMES_STAGE
 from neurovision_assets.surgery.pipeline import PHASES as PHASES_STAGE
 from neurovision_assets.training.annotations.draft import AnnotationError
 from neurovision_assets.training.annotations.importing import note_people
-from neurovision_assets.training.dataset.corrections import Correction, check_corrections, keep_corrections
+from neurovision_assets.training.dataset.correction_checks import check_corrections
+from neurovision_assets.training.dataset.corrections import Correction
 from neurovision_assets.training.dataset.folder import write_rows
+from neurovision_assets.training.dataset.kept import keep, texts_of
 from neurovision_assets.training.dataset.layout import Layout
 from neurovision_assets.training.dataset.schemas import FRAMES, OPERATIONS, PHASE_SPANS, THROUGHOUT
 from neurovision_assets.uploads.record import load_record
@@ -55,11 +58,12 @@ def take_corrections(corrections: tuple[Correction, ...], path: Path, layout: La
     wanted = sorted({correction.operation for correction in corrections} - set(known))
     reader = ArtifactReader(store)
     videos = {name: _operation(name, reader, store) for name in wanted if _is_video(name, reader)}
-    check_corrections(corrections, path, {**known, **videos})
+    check_corrections(corrections, path, {**known, **videos}, datetime.now(UTC))
     _check_people(videos, path)
+    texts = texts_of(corrections, layout)
     if videos:
         _add(videos, layout, reader)
-    return keep_corrections(corrections, layout)
+    return keep(texts)
 
 
 def _check_people(videos: dict[str, Row], path: Path) -> None:

@@ -6,8 +6,8 @@ Belongs here: the form of events and metadata. Does not belong here: the assets 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
@@ -16,12 +16,17 @@ from neurovision_assets.training.dataset.folder import DatasetFolder
 from neurovision_assets.training.dataset.summary import balance_of, counts_of, preview_of, timelines_of
 from resources.datasets import DatasetVersion
 
+if TYPE_CHECKING:
+    from neurovision_assets.training.dataset.corrections import Correction
+
 PREFIX: Final = ("surgery", "dataset")
 CORRECTIONS_NAME: Final = "corrections"
 REVISION_METADATA: Final = "dvc_revision"
 CONTENT_METADATA: Final = "content_hash"
 NEW_WORDS_METADATA: Final = "new_annotations"
 """Of corrections: how many spans and moments are new, by kind."""
+ALL_WORDS_METADATA: Final = "annotations"
+"""Of corrections: how many there are in all, by kind; what the next event counts from."""
 
 
 def dataset_key(name: str) -> dg.AssetKey:
@@ -50,6 +55,42 @@ def told_source(
         tags={DATA_VERSION_TAG: content_hash, USER_PROVIDED_TAG: "true"},
         metadata={**metadata, **version_metadata(content_hash, version)},
     )
+
+
+def corrections_metadata(kept: Sequence[Correction], new_files: int, told: Mapping[str, int]) -> dict[str, Any]:
+    """What the next event says of corrections.
+
+    Args:
+        kept: all of them.
+        new_files: how many files came now.
+        told: spans and moments by kind that earlier events spoke of; new is what goes beyond.
+    """
+    from neurovision_assets.training.dataset.kept import count_words
+
+    words = count_words(kept)
+    new = {kind: max(0, count - told.get(kind, 0)) for kind, count in words.items()}
+    return {
+        "corrections": len(kept),
+        "new": new_files,
+        NEW_WORDS_METADATA: dg.MetadataValue.json(new),
+        ALL_WORDS_METADATA: dg.MetadataValue.json(words),
+        "authors": dg.MetadataValue.json(sorted({correction.author for correction in kept})),
+    }
+
+
+def told_words(instance: dg.DagsterInstance, or_else: Mapping[str, int]) -> Mapping[str, int]:
+    """Spans and moments by kind that Dagster knows of: none before the first event.
+
+    Args:
+        instance: where events are.
+        or_else: for an event of an older release, which does not count them.
+    """
+    event = instance.get_latest_materialization_event(dataset_key(CORRECTIONS_NAME))
+    if event is None or event.asset_materialization is None:
+        return {}
+    told = event.asset_materialization.metadata
+    counted = told[ALL_WORDS_METADATA].value if ALL_WORDS_METADATA in told else None
+    return counted if isinstance(counted, dict) else or_else
 
 
 def dataset_metadata(folder: DatasetFolder) -> dict[str, Any]:

@@ -66,6 +66,7 @@ def check_result(report: "ValidationReport", folder: Path) -> dg.AssetCheckResul
                 "table": finding.table,
                 "row": str(row.get("row")),
                 "operation": str(row.get("operation")),
+                "said_by": str(row.get("said_by", "")),
                 "reason": finding.reason,
                 "value": str(row.get(finding.column)),
             }
@@ -73,7 +74,7 @@ def check_result(report: "ValidationReport", folder: Path) -> dg.AssetCheckResul
         for finding in report.findings
         for row in finding.rows
     ]
-    columns = [dg.TableColumn(name) for name in ("table", "row", "operation", "reason", "value")]
+    columns = [dg.TableColumn(name) for name in ("table", "row", "operation", "said_by", "reason", "value")]
     return dg.AssetCheckResult(
         passed=not report.findings,
         severity=dg.AssetCheckSeverity.ERROR if report.blocking else dg.AssetCheckSeverity.WARN,

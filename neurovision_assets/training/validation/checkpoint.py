@@ -36,7 +36,7 @@ class Finding(BaseModel):
         reason: what is wrong.
         blocks: whether nothing may be learned from these data.
         count: rows that break it.
-        rows: the first of them: row, operation and value.
+        rows: the first of them: row, operation, value, and who said it where that is known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,7 +50,8 @@ class Finding(BaseModel):
 
     def __str__(self) -> str:
         first = self.rows[0] if self.rows else {}
-        place = f"{self.table}, row {first.get('row')} ({first.get('operation')})"
+        owner = ", ".join(filter(None, (str(first.get("operation")), first.get("said_by"))))
+        place = f"{self.table}, row {first.get('row')} ({owner})"
         return f"{place}: {self.reason} ({self.column} is {first.get(self.column)!r}; {self.count} rows)"
 
 
@@ -124,7 +125,7 @@ def run_checkpoint(facts: Mapping[str, pd.DataFrame], wanted: Sequence[Wanted], 
         checkpoint=CHECKPOINT,
         looked_at={name: len(table) for name, table in facts.items()},
         expectations=len(results),
-        findings=tuple(_finding(each) for each in results if not each.success),
+        findings=tuple(_finding(each, facts) for each in results if not each.success),
         data_docs=context.get_docs_sites_urls()[0]["site_url"],
     )
     (folder / REPORT_FILE).write_text(
@@ -173,19 +174,25 @@ def _expectation(one: Wanted) -> Any:
     return getattr(gxe, f"ExpectColumn{one.kind}")(column=one.column, meta=meta, notes=one.reason, **one.bounds)
 
 
-def _finding(result: Any) -> Finding:
+def _finding(result: Any, facts: Mapping[str, pd.DataFrame]) -> Finding:
     meta, column = result.expectation_config.meta, result.expectation_config.kwargs["column"]
     found = result.result.get("unexpected_index_list") or []
+    rows = [_said_with(row, facts[meta["table"]]) for row in found[:SHOWN_ROWS]]
     if result.exception_info.get("raised_exception"):
-        found = [{"row": None, "operation": None, column: result.exception_info.get("exception_message")}]
+        rows = found = [{"row": None, "operation": None, column: result.exception_info.get("exception_message")}]
     return Finding(
         table=meta["table"],
         column=column,
         reason=meta["reason"],
         blocks=meta["blocks"],
         count=len(found),
-        rows=tuple({key: _plain(value) for key, value in row.items()} for row in found[:SHOWN_ROWS]),
+        rows=tuple({key: _plain(value) for key, value in row.items()} for row in rows),
     )
+
+
+def _said_with(row: Mapping[str, Any], table: pd.DataFrame) -> dict[str, Any]:
+    """A row that breaks something, with who said it; rows of facts are in order of their number."""
+    return {**row, "said_by": table["said_by"].iloc[row["row"]]} if "said_by" in table else dict(row)
 
 
 def _plain(value: Any) -> Any:

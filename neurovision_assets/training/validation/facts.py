@@ -7,6 +7,7 @@ where to look.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from neurovision_assets.training.dataset.folder import DatasetFolder
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Balance = dict[str, dict[str, float]]
 WHOLE = "whole"
+SIDES = ("x_min", "y_min", "x_max", "y_max")
 
 
 def facts_of(folder: DatasetFolder, before: Balance | None) -> dict[str, pd.DataFrame]:
@@ -138,6 +140,8 @@ def _boxes(rows: list[Row], operations: dict[str, Row]) -> list[Row]:
 def _outside_px(box: Row, owner: Row) -> float:
     """How far a box reaches out of its picture; without pictures every box is outside."""
     width_px, height_px = owner["width_px"] or 0, owner["height_px"] or 0
+    if not all(math.isfinite(box[f"{side}_px"]) for side in SIDES):
+        return math.inf  # a comparison with NaN finds nothing wrong
     return float(max(0.0, -box["x_min_px"], -box["y_min_px"], box["x_max_px"] - width_px, box["y_max_px"] - height_px))
 
 
@@ -167,11 +171,18 @@ def _timed(rows: list[Row], operations: dict[str, Row], time: str, columns: tupl
                 "row": number,
                 "operation": row["operation"],
                 **{column: row[column] for column in columns},
+                "said_by": _said_by(row),
                 "has_operation": owner is not None,
                 "beyond_end_ms": max(0, end_ms - owner["duration_ms"]) if owner else 0,
             }
         )
     return facts
+
+
+def _said_by(row: Row) -> str:
+    """Author and time, with which a correction is found; empty where nobody wrote the time down, as in most sets."""
+    said_at = row.get("annotated_at")
+    return f"{row['author']} at {said_at:%Y-%m-%dT%H:%M:%SZ}" if said_at else ""
 
 
 def _class_shares(now: Balance, before: Balance | None) -> list[Row]:
