@@ -100,7 +100,12 @@ def approve_command(settings: Settings, chosen: argparse.Namespace, console: Con
 
 def refuse_command(settings: Settings, chosen: argparse.Namespace, console: Console) -> None:
     """Put a plan aside."""
-    refuse(Database.of(settings), _named(chosen.plan_id), chosen.by, chosen.reason)
+    reason = chosen.reason.strip()
+    if not reason:
+        raise ConfigurationError(
+            "Nobody said why the plan is refused.", subject="REASON", remedy="Give it: make refuse PLAN=… REASON=…."
+        )
+    refuse(Database.of(settings), _named(chosen.plan_id), chosen.by, reason)
     console.print("refused")
 
 
@@ -151,6 +156,12 @@ def _named(plan_id: str) -> str:
     return plan_id
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of videos; give 0 or more")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make plan", description="What is stale, and whether it is computed again.")
     commands = parser.add_subparsers(required=True)
@@ -167,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         if name != "list":
             sub.add_argument("--by", default=getpass.getuser(), help="who does it; the user of this machine without it")
         if name == "propose":
-            sub.add_argument("--sample", type=int, default=SAMPLE, help="videos to compute aside and compare")
+            sub.add_argument("--sample", type=_count, default=SAMPLE, help="videos to compute aside and compare")
         if name == "refuse":
             sub.add_argument("--reason", default="", help="why")
     return parser

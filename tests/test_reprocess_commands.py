@@ -132,6 +132,9 @@ def test_a_plan_is_shown_decided_upon_and_listed(settings: Settings, capsys: pyt
 def test_a_plan_that_was_refused_says_by_whom(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     plans.main(["propose"])
     plan_id = printed_id(capsys.readouterr().out, "plan")
+    for nothing in ([], ["--reason", ""], ["--reason", "  "]):
+        assert plans.main(["refuse", plan_id, *nothing]) == 1
+        assert "REASON: Nobody said why the plan is refused. Give it" in capsys.readouterr().err
     assert plans.main(["refuse", plan_id, "--by", "somebody", "--reason", "not now"]) == 0
     plans.main(["list"])
     out = capsys.readouterr().out
@@ -139,6 +142,14 @@ def test_a_plan_that_was_refused_says_by_whom(settings: Settings, capsys: pytest
     assert "not now" in out
     assert plans.main(["approve", ""]) == 1
     assert "make plans lists them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sample", ["-1", "some", "1.5"])
+def test_a_sample_is_a_number_of_videos(sample: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        plans.main(["propose", "--sample", sample])
+    assert ended.value.code == 2
+    assert f"'{sample}' is no number of videos; give 0 or more" in capsys.readouterr().err
 
 
 def test_the_index_of_an_empty_home_is_empty(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

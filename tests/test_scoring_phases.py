@@ -177,3 +177,10 @@ def test_eleven_phases_count_as_seven() -> None:
     ids = cholec80_ids()
     assert [CHOLEC80_PHASES[ids[PHASES.index(name)]] for name in CHOLEC80_PHASES] == list(CHOLEC80_PHASES)
     assert CHOLEC80_PHASES[ids[PHASES.index("port-closure")]] == "gallbladder-extraction"
+
+
+@pytest.mark.filterwarnings("error")
+def test_who_never_names_a_true_phase_has_no_precision() -> None:
+    truth = np.repeat([0, 1], 30)
+    figures = relaxed_means([(truth, truth), (np.full(60, 6), truth)], samples_per_s=1, as_published=False).figures
+    assert (figures["accuracy"], figures["precision"], figures["recall"]) == (50, 50, 50)

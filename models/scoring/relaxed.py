@@ -87,9 +87,15 @@ def relaxed_means(operations: Pairs, *, samples_per_s: float, as_published: bool
     rows = [relaxed_scores(*pair, samples_per_s=samples_per_s, as_published=as_published) for pair in operations]
     figures: dict[str, object] = {"accuracy": float(np.mean([row.accuracy for row in rows]))}
     for name in ("jaccard", "precision", "recall"):
-        figures[name] = float(np.mean([np.nanmean(getattr(row, name)) for row in rows]))
+        figures[name] = float(np.mean([_mean_of_known(getattr(row, name)) for row in rows]))
     figures["jaccard_by_phase"] = by_name(CHOLEC80_PHASES, nanmean_rows([row.jaccard for row in rows]))
     return Scores(AS_PUBLISHED if as_published else CORRECTED, figures)
+
+
+def _mean_of_known(by_phase: NDArray[np.float64]) -> float:
+    """Mean over the phases that have a value; 0 where none has: then no true phase was ever named."""
+    known = by_phase[np.isfinite(by_phase)]
+    return float(known.mean()) if len(known) else 0.0
 
 
 def _after_forgiveness(
