@@ -5,7 +5,10 @@ Belongs here: export and the proof. Does not belong here: configuration files (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +26,8 @@ _FAINT: Final = 0.05
 """Boxes with a lower score than this are not compared: of two cells that are equally warm, either is the peak."""
 _EXAMPLE_BATCH: Final = 2
 _EXAMPLE_FRAMES: Final = 37
+_OPERATORS: Final = "torch.onnx._internal.exporter._registration"
+"""Its logger tells every operator of torchvision that is not installed; our networks use none."""
 
 
 class ExportMismatchError(Exception):
@@ -53,16 +58,17 @@ def export_model(network: nn.Module, name: str, repository: Path, *, example: Te
     network.eval()
     batch = torch.export.Dim("batch", min=1, max=contract.max_batch_size)
     dynamic = {0: batch, 1: torch.export.Dim("frames", min=1)} if name == SEGMENTER else {0: batch}
-    program = torch.onnx.export(
-        network,
-        (_tracing_input(contract),),
-        input_names=[tensor.name for tensor in contract.inputs],
-        output_names=[tensor.name for tensor in contract.outputs],
-        dynamic_shapes=(dynamic,),
-        dynamo=True,
-        optimize=True,
-        verbose=False,
-    )
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            network,
+            (_tracing_input(contract),),
+            input_names=[tensor.name for tensor in contract.inputs],
+            output_names=[tensor.name for tensor in contract.outputs],
+            dynamic_shapes=(dynamic,),
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+        )
     if program is None:
         raise ExportMismatchError(f"{name}: torch.onnx.export returned nothing")
     proto = program.model_proto
@@ -116,6 +122,20 @@ def _tracing_input(contract: ModelContract) -> Tensor:
     if contract.name == SEGMENTER:
         return torch.rand(_EXAMPLE_BATCH, _EXAMPLE_FRAMES, FEATURE_WIDTH, generator=generator)
     return torch.rand(_EXAMPLE_BATCH, *contract.inputs[0].dims, generator=generator)
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Leave out what the exporter says of itself: nobody who trains a model can act on it."""
+    logger = logging.getLogger(_OPERATORS)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def _strip_traces(proto: object) -> None:

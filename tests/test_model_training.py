@@ -81,7 +81,7 @@ def test_segmenter_learns_and_is_deterministic() -> None:
 
 
 @pytest.mark.slow
-def test_anatomy_trains_exports_and_a_wrong_file_is_noticed(tmp_path: Path) -> None:
+def test_anatomy_trains_exports_and_a_wrong_file_is_noticed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, size=(4, 240, 320, 3), dtype=np.uint8)
     masks = rng.integers(0, 9, size=(4, 120, 160), dtype=np.uint8)
@@ -89,6 +89,7 @@ def test_anatomy_trains_exports_and_a_wrong_file_is_noticed(tmp_path: Path) -> N
     network, _ = train_anatomy((images, masks), None, config, Watch())
     example = torch.rand(2, 3, 240, 320)
     assert export_model(network, ANATOMIST, tmp_path, example=example) < 1e-4
+    assert "torchvision" not in "".join(capfd.readouterr()), "no model has operators of it"
     with torch.no_grad():
         network.classify.bias += torch.linspace(0, 2, 9)
     path = tmp_path / ANATOMIST / "1" / "model.onnx"

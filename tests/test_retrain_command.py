@@ -15,6 +15,7 @@ from neurovision_assets.training.candidate.data import Leak, fetch_data
 from neurovision_assets.training.candidate.home import CandidateRecord, TrainingHome, repeated_runs
 from neurovision_assets.training.dataset.layout import PROCESSED
 from neurovision_assets.training.kinds import kind_of
+from neurovision_assets.training.params import load_params
 from resources.datasets import DatasetRepository
 from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure
 from resources.settings import Settings
@@ -55,6 +56,17 @@ def test_hyperparameters_come_before_the_preset_s() -> None:
     chosen = settings_of(kind_of("anatomy_segmenter"), "laptop", {"epochs": 2})
     assert (chosen["epochs"], chosen["batch_size"]) == (2, 16)
     assert "use_pretrained_sam" not in chosen, "no setting of the network that is trained"
+
+
+@pytest.mark.parametrize(("name", "epochs"), [(MODEL, 100), ("instrument_detector", 200), ("anatomy_segmenter", 150)])
+def test_a_training_that_gets_no_better_stops_early(name: str, epochs: int) -> None:
+    params = load_params("production").training
+    written = getattr(params, kind_of(name).model_type)
+    assert written.epochs == epochs
+    assert 1 <= written.patience < epochs
+    assert settings_of(kind_of(name), "laptop", {})["patience"] >= 6
+    with pytest.raises(ConfigurationError, match="patience"):
+        settings_of(kind_of(name), "laptop", {"patience": 0})
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from tests.servers import kill_when
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("retraining"), pytest.mark.timeout(3600)]
 MODEL = "phase_segmenter"
 OPERATIONS = 20
-QUICK = '{"epochs": 40, "learning_rate": 0.003, "num_layers": 5, "num_stages": 2}'
+QUICK = '{"epochs": 40, "patience": 40, "learning_rate": 0.003, "num_layers": 5, "num_stages": 2}'
 HOPELESS = '{"epochs": 1, "learning_rate": 1e-9, "num_layers": 2, "num_stages": 1}'
 
 

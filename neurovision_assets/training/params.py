@@ -86,9 +86,10 @@ class FeaturesParams(_Frozen):
 
 
 class PhaseSegmentationParams(_Frozen):
-    """Training of MS-TCN (NV-024)."""
+    """Training of MS-TCN (NV-024). Here and below, `patience` epochs without a better validation F1 end a training."""
 
     epochs: int = Field(default=100, ge=1)
+    patience: int = Field(default=25, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=0.001, gt=0)
     weight_decay: float = Field(default=0.0001, ge=0)
@@ -100,6 +101,7 @@ class InstrumentDetectionParams(_Frozen):
     """Training of the detector (NV-025); `img_size` is the side of its square input in pixels."""
 
     epochs: int = Field(default=200, ge=1)
+    patience: int = Field(default=20, ge=1)
     batch_size: int = Field(default=16, ge=1)
     img_size: int = Field(default=640, ge=32)
     learning_rate: float = Field(default=0.01, gt=0)
@@ -110,6 +112,7 @@ class AnatomySegmentationParams(_Frozen):
     """Training of the tissue segmenter (NV-026)."""
 
     epochs: int = Field(default=150, ge=1)
+    patience: int = Field(default=20, ge=1)
     batch_size: int = Field(default=4, ge=1)
     learning_rate: float = Field(default=0.0001, gt=0)
     use_pretrained_sam: bool = True
