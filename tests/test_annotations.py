@@ -241,6 +241,12 @@ SPOILT: dict[str, tuple[str, str, Callable[[str], str], str]] = {
         lambda text: json.dumps(with_second_phase(json.loads(text))),
         r"VID07\.json, annotations\.3: The rows name 2 phases",
     ),
+    "box that is no number": (
+        "cholect50",
+        "labels/VID07.json",
+        lambda text: json.dumps(with_box_at(json.loads(text), float("nan"))),
+        r"VID07\.json, annotations\.3: A row has not 15 numbers",
+    ),
     "instrument without a name": (
         "cholect50",
         "labels/VID07.json",
@@ -256,6 +262,11 @@ def with_second_phase(content: dict) -> dict:
     return content
 
 
+def with_box_at(content: dict, x: float) -> dict:
+    content["annotations"]["3"][0][3] = x
+    return content
+
+
 @pytest.mark.parametrize("what", SPOILT)
 def test_errors_name_file_line_and_reason(public: Path, tmp_path: Path, layout: Layout, what: str) -> None:
     dataset, name, change, words = SPOILT[what]
@@ -268,6 +279,17 @@ def test_errors_name_file_line_and_reason(public: Path, tmp_path: Path, layout: 
         import_set(dataset, tmp_path / "spoilt", layout)
     assert layout.sets() == []
     assert not list(layout.root.glob("external/.*"))
+
+
+@pytest.mark.parametrize("x", ["nan", "inf", "wide"])
+def test_a_simulated_box_that_is_no_number_is_an_error(tmp_path: Path, layout: Layout, x: str) -> None:
+    folder = simulated_set(tmp_path / "simulated", 1, videos=False)
+    [boxes] = folder.rglob("boxes.csv")
+    header, first = boxes.read_text().splitlines()[:2]
+    values = dict(zip(header.split(","), first.split(","), strict=True)) | {"x_min_px": x}
+    boxes.write_text(f"{header}\n{','.join(values.values())}\n")
+    with pytest.raises(AnnotationError, match=rf"boxes\.csv, line 2: '{x}' is no number"):
+        import_set("simulator", folder, layout)
 
 
 def test_an_unknown_code_of_a_mask_is_an_error(tmp_path: Path, layout: Layout) -> None:

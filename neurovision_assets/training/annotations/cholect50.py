@@ -12,6 +12,7 @@ Belongs here: names, ids and files of CholecT50. Does not belong here: our table
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +131,7 @@ def _boxes(rows: _Rows, second: int, size_px: tuple[int, int]) -> Iterator[Box]:
 
 
 def _checked(rows: _Rows, second: int, row: Sequence[Any]) -> Sequence[Any]:
-    if len(row) != ROW_LENGTH or not all(isinstance(value, int | float) for value in row):
+    if len(row) != ROW_LENGTH or not all(isinstance(value, int | float) and math.isfinite(value) for value in row):
         raise AnnotationError(
             f"A row has not {ROW_LENGTH} numbers.",
             path=rows.path,

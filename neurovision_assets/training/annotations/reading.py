@@ -6,6 +6,7 @@ Belongs here: what would otherwise be written twice. Does not belong here: any l
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,6 +50,21 @@ def whole_number(text: str, path: Path, line: int | str) -> int:
     if not text.isdecimal():
         raise AnnotationError(f"'{text}' is no whole number.", path=path, line=line, remedy="Correct the line.")
     return int(text)
+
+
+def finite_number(text: str, path: Path, line: int | str) -> float:
+    """A finite number.
+
+    Raises:
+        AnnotationError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise AnnotationError(f"'{text}' is no number.", path=path, line=line, remedy="Correct the line.")
+    return value
 
 
 def known(names: Mapping[str, T], name: str, path: Path, line: int | str, what: str) -> T:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from neurovision_assets.training.annotations.draft import AnnotationError, Box, OperationDraft, Span, Who
-from neurovision_assets.training.annotations.reading import known, required, whole_number
+from neurovision_assets.training.annotations.reading import finite_number, known, required, whole_number
 from neurovision_assets.training.dataset.schemas import EVENT_KINDS, INSTRUMENTS, PHASES
 
 CORNERS: Final = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
@@ -71,10 +71,7 @@ def _spans(path: Path, column: str, names: tuple[str, ...]) -> tuple[Span, ...]:
 def _boxes(path: Path) -> Iterator[Box]:
     for line, row in _rows(path, ("timestamp_ms", "instrument", *CORNERS)):
         name = known({name: name for name in INSTRUMENTS}, row["instrument"], path, line, "instrument")
-        try:
-            corners = [float(row[corner]) for corner in CORNERS]
-        except ValueError as error:
-            raise AnnotationError(f"{error}.", path=path, line=line, remedy="Correct the line.") from error
+        corners = [finite_number(row[corner], path, line) for corner in CORNERS]
         yield Box(whole_number(row["timestamp_ms"], path, line), name, *corners)
 
 

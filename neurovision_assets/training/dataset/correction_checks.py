@@ -111,12 +111,16 @@ def _contradictions(correction: Correction) -> Iterator[Fault]:
     """Words of one correction on the same time: none of them is the later one."""
     for kind, spans in (("phases", correction.phases), ("events", correction.events)):
         yield from _overlaps(kind, spans)
-    for kind, moments in (("instruments", correction.instruments), ("anatomy", correction.anatomy)):
-        first: dict[int, int] = {}
-        for place, moment in enumerate(moments):
-            if first.setdefault(moment.timestamp_ms, place) != place:
-                said = f"It speaks twice of {moment.timestamp_ms} ms; {kind}.{first[moment.timestamp_ms]} does too."
-                yield Fault(f"{kind}.{place}", said, "Say all of a moment at one place.")
+    yield from _twice("instruments", [seen.timestamp_ms for seen in correction.instruments])
+    yield from _twice("anatomy", [mask.timestamp_ms for mask in correction.anatomy])
+
+
+def _twice(kind: str, moments_ms: Sequence[int]) -> Iterator[Fault]:
+    for place, moment_ms in enumerate(moments_ms):
+        first = moments_ms.index(moment_ms)
+        if first != place:
+            said = f"It speaks of {moment_ms} ms, and {kind}.{first} does too."
+            yield Fault(f"{kind}.{place}", said, "Say all of a moment at one place.")
 
 
 def _overlaps(kind: str, spans: Sequence[_Timed]) -> Iterator[Fault]:
