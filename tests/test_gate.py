@@ -10,9 +10,11 @@ from models.contracts import SEGMENTER
 from models.evaluate import VideoScore
 from models.labels import PHASES
 from neurovision_assets.training.gate.comparison import check_better, compare
-from neurovision_assets.training.gate.config import GateConfig
+from neurovision_assets.training.gate.config import GateConfig, Thresholds
 from neurovision_assets.training.gate.staging import Staged, run_staging_tests
-from neurovision_assets.training.gate.thresholds import DEFAULT_THRESHOLDS, check_thresholds
+from neurovision_assets.training.gate.thresholds import check_thresholds
+from neurovision_assets.training.params import load_gate, load_params
+from resources.errors import ConfigurationError
 from tests.tiny_models import Node, install, tiny_segmenter
 
 
@@ -29,9 +31,33 @@ from tests.tiny_models import Node, install, tiny_segmenter
 def test_every_figure_must_reach_its_threshold_and_a_missing_one_counts_as_nothing(
     metrics: dict[str, float], passes: bool
 ) -> None:
-    refusal = check_thresholds(metrics, DEFAULT_THRESHOLDS)
+    refusal = check_thresholds(metrics, Thresholds())
     assert (refusal is None) == passes
     assert refusal is None or refusal.reason == "metrics_below_threshold"
+
+
+def test_a_deployment_changes_what_is_asked_of_one_model_type(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("production: {gate: {phase_segmentation: {thresholds: {f1: 0.9}}}}\n")
+    gate = load_params("production", path).gate
+    assert gate.phase_segmentation.thresholds == Thresholds(accuracy=0.85, f1=0.9)
+    assert gate.phase_segmentation.request_items == 1200, "what is not named is as before"
+    assert gate.instrument_detection.thresholds == Thresholds(accuracy=0.85, f1=0.8)
+    assert check_thresholds({"accuracy": 0.9, "f1": 0.85}, gate.phase_segmentation.thresholds) is not None
+    assert check_thresholds({"accuracy": 0.9, "f1": 0.85}, gate.instrument_detection.thresholds) is None
+
+
+@pytest.mark.parametrize("given", ["{f1: 80}", "{f1: -0.1}", "{f2: 0.8}", "{f1: .nan}"])
+def test_a_threshold_that_can_never_or_always_be_reached_is_named(tmp_path: Path, given: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"production: {{gate: {{anatomy_segmentation: {{thresholds: {given}}}}}}}\n")
+    with pytest.raises(ConfigurationError, match=r"production\.gate\.anatomy_segmentation\.thresholds\.f"):
+        load_params("production", path)
+
+
+def test_the_gate_makes_no_other_data() -> None:
+    assert "gate" not in load_params("laptop").model_dump()
+    assert load_gate("phase_segmentation", "laptop").request_items == 1200
 
 
 def difference(candidate: list[float], production: list[float]) -> str | None:

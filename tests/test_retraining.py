@@ -17,10 +17,10 @@ from commands.services.mlflow import MlflowServer
 from models.checkpoints import read_tensors, weights_hash
 from neurovision_assets.training.candidate.home import TrainingHome
 from neurovision_assets.training.evaluation.report import read_report
-from neurovision_assets.training.gate.config import GATES
 from neurovision_assets.training.gate.verdict import Verdict
 from neurovision_assets.training.kinds import kind_of
 from neurovision_assets.training.lineage import models_that_saw
+from neurovision_assets.training.params import load_gate
 from neurovision_assets.training.promotion.aliases import repair_aliases
 from neurovision_assets.training.promotion.promote import promote
 from neurovision_assets.training.promotion.rollback import roll_back
@@ -146,7 +146,8 @@ def test_a_broken_file_is_stopped_in_staging(hospital: Hospital) -> None:
     path = folder / "repository" / MODEL / "1" / "model.onnx"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    arguments = (kind_of(MODEL), folder, record, report, GATES[MODEL], hospital.served, hospital.registry)
+    gate = load_gate("phase_segmentation", "laptop")
+    arguments = (kind_of(MODEL), folder, record, report, gate, hospital.served, hospital.registry)
     verdict = promote(*arguments)
     assert (verdict.status, verdict.reason, verdict.stage) == ("rejected", "staging_test_failed:loads", "Staging")
     assert hospital.served.describe(MODEL).identity == seed

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from neurovision_assets.training.gate.config import GateConfig, GateParams
 from resources.errors import ConfigurationError
 
 PARAMS_FILE: Final = Path(__file__).parent / "params.yaml"
@@ -140,12 +141,16 @@ class TrainingParams(_Frozen):
 
 
 class LearningParams(_Frozen):
-    """All of one preset; the defaults are the written ones, `production`."""
+    """All of one preset; the defaults are the written ones, `production`.
+
+    The gate is not written to the data sets' repository: what is asked of a model makes no other data.
+    """
 
     extract_frames: ExtractFramesParams = ExtractFramesParams()
     splits: SplitsParams = SplitsParams()
     features: FeaturesParams = FeaturesParams()
     training: TrainingParams = TrainingParams()
+    gate: GateParams = Field(default=GateParams(), exclude=True)
 
 
 def load_params(preset: str, path: Path = PARAMS_FILE) -> LearningParams:
@@ -175,6 +180,16 @@ def load_params(preset: str, path: Path = PARAMS_FILE) -> LearningParams:
             subject=f"{path.name}, {preset}.{name}",
             remedy="Correct it.",
         ) from error
+
+
+def load_gate(model_type: str, preset: str) -> GateConfig:
+    """What one preset asks of a model type.
+
+    Raises:
+        ConfigurationError: there is no such preset, or a value cannot be used.
+    """
+    gate: GateConfig = getattr(load_params(preset).gate, model_type)
+    return gate
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -14,11 +14,13 @@ from neurovision_assets.stage.spec import PIPELINE_OWNER
 from neurovision_assets.training.candidate.asset import CANDIDATE, GPU_TAGS, POOL
 from neurovision_assets.training.candidate.home import METRICS_FILE, TrainingHome, repeated_runs
 from neurovision_assets.training.kinds import KINDS, model_checks, trained_models
+from neurovision_assets.training.params import load_gate
 from resources.inference.client import InferenceResource
 from resources.model_registry import ModelRegistry
 
 if TYPE_CHECKING:
     from neurovision_assets.training.evaluation.report import EvaluationReport
+    from neurovision_assets.training.gate.config import GateConfig
     from neurovision_assets.training.gate.refusal import Refusal
 
 EVALUATION = dg.AssetKey(["training", "evaluation"])
@@ -75,18 +77,16 @@ def evaluation(
             "confusion_matrix": dg.MetadataValue.path(str(folder / CONFUSION_FILE)),
             "metrics": dg.MetadataValue.path(str(folder / METRICS_FILE)),
         },
-        check_results=list(_checks(report, context.partition_key)),
+        check_results=list(_checks(report, load_gate(kind.model_type, training.preset))),
     )
 
 
-def _checks(report: "EvaluationReport", model: str) -> Iterator[dg.AssetCheckResult]:
+def _checks(report: "EvaluationReport", config: "GateConfig") -> Iterator[dg.AssetCheckResult]:
     """The gate's questions, shown; the promotion asks them again."""
     from neurovision_assets.training.gate.comparison import check_better
-    from neurovision_assets.training.gate.config import GATES
     from neurovision_assets.training.gate.thresholds import check_thresholds
     from neurovision_assets.training.gate.verdict import comparison_of
 
-    config = GATES[model]
     comparison = comparison_of(report, config)
     yield _check(ABOVE_THRESHOLDS, check_thresholds(report.candidate.metrics, config.thresholds))
     yield _check(BETTER, check_better(comparison), **comparison.model_dump())

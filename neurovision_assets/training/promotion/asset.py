@@ -12,6 +12,7 @@ from neurovision_assets.stage.spec import PIPELINE_OWNER
 from neurovision_assets.training.candidate.home import VERDICT_FILE, TrainingHome, repeated_runs
 from neurovision_assets.training.evaluation.asset import EVALUATION
 from neurovision_assets.training.kinds import KINDS, PROMOTION, model_checks, trained_models
+from neurovision_assets.training.params import load_gate
 from resources.inference.client import InferenceResource
 from resources.model_registry import ModelRegistry
 
@@ -37,13 +38,13 @@ def promotion(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Ask everything of the candidate, and serve it or say why not."""
     from neurovision_assets.training.evaluation.report import read_report
-    from neurovision_assets.training.gate.config import GATES
     from neurovision_assets.training.gate.refusal import STAGING_TEST_FAILED
     from neurovision_assets.training.promotion.promote import promote
 
     kind = KINDS[context.partition_key]
     folder, record = training.candidate_of(kind.model, repeated_runs(context.instance, context.run))
-    verdict = promote(kind, folder, record, read_report(folder), GATES[kind.model], inference.models, model_registry)
+    gate = load_gate(kind.model_type, training.preset)
+    verdict = promote(kind, folder, record, read_report(folder), gate, inference.models, model_registry)
     (folder / VERDICT_FILE).write_text(verdict.model_dump_json(indent=1), encoding="utf-8")
     context.log.info(f"{kind.model}: {verdict.status} {verdict.reason} {verdict.detail}".rstrip())
     told = verdict.model_dump(mode="json", exclude={"comparison", "passed"}, exclude_none=True)
