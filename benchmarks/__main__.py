@@ -1,4 +1,10 @@
-"""All benchmarks, one after another; the ones that take longest last."""
+"""All benchmarks, one after another; the ones that take longest last. One that fails keeps no other from running.
+
+Not among them, because they want root or servers of their own: ``benchmarks.scale_out`` and ``benchmarks.services``.
+"""
+
+import sys
+import traceback
 
 from benchmarks import (
     drift,
@@ -23,5 +29,12 @@ from benchmarks import (
 SPEED = (main_job, fresh_clone, inference, simulator, frames, whole_job, memory, report, plan, s3_uploads, triton)
 SCORES = (real_heads, foreign, drift, quantised, intervals, scores)
 
+failed = []
 for benchmark in (*SPEED, *SCORES):
-    benchmark.main()
+    try:
+        benchmark.main()
+    except (Exception, SystemExit):  # noqa: BLE001 - the others still run, and the exit code tells
+        traceback.print_exc()
+        failed.append(benchmark.__name__)
+if failed:
+    sys.exit(f"failed: {', '.join(failed)}")

@@ -60,6 +60,17 @@ def propose_command(settings: Settings, chosen: argparse.Namespace, console: Con
     console.print(f"plan: {plan_id}\nmake approve PLAN={plan_id} lets it run, make refuse PLAN={plan_id} puts it aside")
 
 
+def show_stale(settings: Settings, console: Console) -> None:
+    """What another model has made stale, and how it becomes a plan."""
+    os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
+    from commands.planning import draft_now  # Dagster is imported only after DAGSTER_HOME is there
+
+    draft = draft_now(settings)
+    console.print(summary_table(draft.summary, "stale now" if draft.items else "nothing is stale"))
+    if draft.items:
+        console.print("make plan tries it on a few videos and makes a plan of it, for somebody to approve")
+
+
 def list_command(settings: Settings, chosen: argparse.Namespace, console: Console) -> None:
     """The newest plans, or every pair of one."""
     database = Database.of(settings)

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+
 from commands.platform import prepare_dagster_home
 from commands.process import quiet_libraries
 from resources.errors import ConfigurationError, NeuroVisionError
@@ -47,11 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         with dg.DagsterInstance.get() as instance:
             verdict = retrain(settings, instance, chosen.model, config)
+        print(told(chosen.model, verdict))
+        if verdict.status != "promoted":
+            return REFUSED
+        from commands.plans import show_stale
+
+        show_stale(settings, Console())
     except NeuroVisionError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
-    print(told(chosen.model, verdict))
-    return PROMOTED if verdict.status == "promoted" else REFUSED
+    return PROMOTED
 
 
 def candidate_config(data: str, preset: str, seed: int, hyperparameters: str) -> dict[str, Any]:

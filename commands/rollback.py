@@ -1,6 +1,6 @@
 """``make rollback MODEL=…``: serve the model before this one again.
 
-Belongs here: the command line. Does not belong here: the step (``neurovision_assets/training/promotion/rollback``), the
+Belongs here: the command line. Does not belong here: the step (``neurovision_assets/training/promotion/rollback``), a
 plan of what is stale after it (``make plan``).
 """
 
@@ -10,6 +10,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from rich.console import Console
+
+from commands.plans import show_stale
 from commands.process import quiet_libraries
 from neurovision_assets.training.kinds import kind_of
 from neurovision_assets.training.promotion.rollback import roll_back
@@ -34,11 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kind = kind_of(chosen.model)
         served = InferenceResource.of(settings).models
         now = roll_back(kind, served, ModelRegistry.of(settings), chosen.version)
+        print(f"served: {now.label}, version {now.version} (sha256 {now.digest[:12]})")
+        show_stale(settings, Console())
     except NeuroVisionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"served: {now.label}, version {now.version} (sha256 {now.digest[:12]})")
-    print("make plan shows which results are stale now.")
     return 0
 
 

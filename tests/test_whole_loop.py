@@ -106,6 +106,7 @@ def test_annotations_become_a_model_and_only_what_it_touched_is_computed_again(t
 
     trained = home.command("retrain", "phase_segmenter", "--preset", "laptop", "--set", QUICK)
     assert said(trained, r"promoted: (\S+)") == "phase_segmenter@1.1.0"
+    assert "stale now" in trained.out, "what the promotion has made stale is shown"
     home.command("dataset", "--fetch", "v1.0", "--out", str(tmp_path / "version"))
     version = DatasetFolder(tmp_path / "version")
     assert video_id in {row["operation"] for row in version.rows(SPLITS)}
