@@ -6,6 +6,8 @@ Belongs here: which file lies where. Does not belong here: what is in the files,
     index.csv                               for each operation: patient, surgeon, hospital, type, day, seed, recording
     truth/operation_001/                    our tables (`truth`)
     layouts/cholec80/ ...                   the same truth as public data sets have it (`layouts`)
+
+A folder holds one set: files of two would carry the same names.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from simulator.cohort import Member, index_row, write_index
 from simulator.layouts import write_layouts
 from simulator.truth import sidecar, write_sampled_truth, write_truth
 from simulator.video import write_video
+
+FILES_OF_A_SET = ("index.csv", "operation_*", "truth", "layouts")
+"""What tells that a folder holds a set, also one that was not finished."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +55,29 @@ def write_set(
 
     Args:
         members: the operations.
-        out: folder to write to; made where it is missing.
+        out: folder to write to; made where it is missing, refused where it holds a set.
         recording: how they are recorded.
         watch: asked for each operation, gives what is called as `on_frame(done, total)`.
 
     Raises:
-        av.error.FFmpegError: As `write_video`.
+        FileExistsError: `out` is a file, or holds a set already, be it the same one; nothing was written.
+        OSError, ValueError, av.error.FFmpegError: As `write_video`; what was written before stays.
     """
     out.mkdir(parents=True, exist_ok=True)
+    _refuse_taken(out)
     rows: list[dict[str, object]] = []
     for member in members:
         size = recording.size_px or member.plan.hospital.size_px
         _write(member, out, recording, size, watch(member))
         rows.append(index_row(member, size, recording.fps, recording.codec, vfr=recording.vfr))
         write_index(out / "index.csv", rows)
+
+
+def _refuse_taken(out: Path) -> None:
+    """Let no second set into a folder."""
+    found = next((path for pattern in FILES_OF_A_SET for path in sorted(out.glob(pattern))), None)
+    if found is not None:
+        raise FileExistsError(f"{out} holds a set already, {found.name} is there: give another OUT=, or remove it")
 
 
 def _write(

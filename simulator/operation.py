@@ -19,6 +19,8 @@ from simulator.spans import DisturbanceSpan, EventSpan, InstrumentSpan, PhaseSpa
 __all__ = ["EventSpan", "InstrumentSpan", "OperationPlan", "PhaseSpan", "plan_operation"]
 
 SHORTEST_OPERATION_S = 20.0
+LONGEST_OPERATION_S = 86_400.0
+"""By hand: no operation takes more than a day."""
 STREAMS = range(11, 17)
 """Random streams of a seed: a change in one part of the plan leaves the others as they are. Numbered so that the
 bundled sample (see `sample`) has every instrument and most phases and events."""
@@ -78,12 +80,13 @@ def plan_operation(
             a year before it.
 
     Raises:
-        ValueError: `duration_s` is under 20 seconds, too short for seven phases, or the type is unknown.
+        ValueError: `duration_s` is under 20 seconds, too short for seven phases, or over a day, or the type is unknown.
     """
     if operation_type not in OPERATION_TYPES:
         raise ValueError(f"{operation_type} is not simulated: give one of {', '.join(OPERATION_TYPES)}")
-    if duration_s < SHORTEST_OPERATION_S:
-        raise ValueError(f"an operation takes at least {SHORTEST_OPERATION_S:g} s, not {duration_s:g}: give more")
+    if not SHORTEST_OPERATION_S <= duration_s <= LONGEST_OPERATION_S:
+        bounds = f"at least {SHORTEST_OPERATION_S:g} s and at most {LONGEST_OPERATION_S:g} s"
+        raise ValueError(f"an operation takes {bounds}, not {duration_s:g}: give a length between them")
     duration_ms = round(duration_s * 1000)
     people, when, tools, breaks, what, spoils = (np.random.default_rng([seed, stream]) for stream in STREAMS)
     surgeon = SURGEONS[int(people.integers(len(SURGEONS)))]

@@ -26,6 +26,8 @@ from simulator.vocabulary import BACKGROUND
 __all__ = ["FrameTruth", "InstrumentTruth", "SimulatedFrame", "render_frame", "truth_at"]
 
 EXPOSURE_MS = 20.0
+SMALLEST_PX = 32
+"""Least width and height of a picture."""
 OUTSIDE = "out-of-body"
 
 
@@ -105,8 +107,8 @@ def is_outside(plan: OperationPlan, timestamp_ms: float) -> bool:
 def _refuse(plan: OperationPlan, timestamp_ms: float, width: int, height: int) -> None:
     if not 0 <= timestamp_ms < plan.duration_ms:
         raise ValueError(f"{timestamp_ms} ms is not in an operation of {plan.duration_ms} ms: give one that is")
-    if min(width, height) < 32:
-        raise ValueError(f"a picture of {width}x{height} is too small: give at least 32x32")
+    if min(width, height) < SMALLEST_PX:
+        raise ValueError(f"a picture of {width}x{height} is too small: give at least {SMALLEST_PX}x{SMALLEST_PX}")
 
 
 def _kinds(plan: OperationPlan, timestamp_ms: float) -> tuple[str, ...]:

@@ -5,9 +5,11 @@ Belongs here: encoding through PyAV, constant and variable frame rate. Does not 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -33,14 +35,39 @@ KEPT_OF_VFR = 0.7
 
 
 def frame_times(plan: OperationPlan, fps: float, *, vfr: bool = False) -> list[Fraction]:
-    """Presentation times in seconds. With `vfr` some frames are left out, so that the gaps differ; never the first."""
+    """Presentation times in seconds. With `vfr` some frames are left out, so that the gaps differ; never the first.
+
+    Raises:
+        ValueError: The rate is not finite, not above 0, or so low that no frame falls into the operation.
+    """
+    if not 0 < fps < math.inf:
+        raise ValueError(f"{fps:g} pictures a second make no video: give a rate above 0")
     rate = Fraction(fps).limit_denominator(1001)
     count = int(Fraction(plan.duration_ms, 1000) * rate)
+    if count == 0:
+        seconds = plan.duration_ms / 1000
+        raise ValueError(
+            f"at {fps:g} pictures a second {seconds:g} s have none: give a higher rate or a longer operation"
+        )
     times = [Fraction(number) / rate for number in range(count)]
     if not vfr:
         return times
     kept = np.random.default_rng([plan.seed, 800]).random(count) < KEPT_OF_VFR
     return [time for number, time in enumerate(times) if number == 0 or kept[number]]
+
+
+def require_encoder(codec: str) -> None:
+    """Refuse what names no video encoder of this FFmpeg.
+
+    Raises:
+        ValueError: It does not.
+    """
+    try:
+        kind = av.codec.Codec(codec, "w").type
+    except ValueError:
+        raise ValueError(f"this FFmpeg has no encoder '{codec}': name one that it has, libx264 say") from None
+    if kind != "video":
+        raise ValueError(f"{codec} does not encode video: name a video encoder of FFmpeg, libx264 say")
 
 
 def write_video(
@@ -65,20 +92,22 @@ def write_video(
     is called after each frame. A failure leaves no file behind.
 
     Raises:
-        av.error.FFmpegError: The codec is unknown to this FFmpeg or does not take this size.
-        ValueError: The codec does not encode video.
+        ValueError: The rate is wrong (see `frame_times`), a side is under `render.SMALLEST_PX`, or this FFmpeg has
+            no such encoder, or it does not encode video or does not go into this container.
+        av.error.FFmpegError: The encoder does not take this size or quality, or the file cannot be written.
+        OSError: The folder cannot be made, or the finished file cannot be moved to `path`.
     """
     path = Path(path)
+    times = frame_times(plan, fps, vfr=vfr)
+    require_encoder(codec)
     path.parent.mkdir(parents=True, exist_ok=True)
     quality = DEFAULT_CRF.get(codec) if crf is None else crf
     options = OPTIONS.get(codec, {}) | ({} if quality is None else {"crf": str(quality)})
-    times = frame_times(plan, fps, vfr=vfr)
     unfinished = path.with_name(f".{path.stem}.unfinished{path.suffix}")
     try:
         with av.open(str(unfinished), "w") as container:
-            stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
-            if not isinstance(stream, VideoStream):
-                raise ValueError(f"{codec} does not encode video: name a video encoder of FFmpeg, libx264 say")
+            rate = Fraction(fps).limit_denominator(1001)
+            stream = cast("VideoStream", container.add_stream(codec, rate=rate, options=options))
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             stream.time_base = stream.codec_context.time_base = TIME_BASE
             # With slices in threads x264 writes other bytes when the machine is busy.
