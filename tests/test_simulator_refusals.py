@@ -87,7 +87,9 @@ def test_a_place_that_takes_no_folder_is_one_line(
     assert files(tmp_path) == {"file": b"mine"}
 
 
-@pytest.mark.parametrize("kept", ["everything", "index.csv", "truth", "layouts", "operation_001.mp4", "operation_001.json"])
+@pytest.mark.parametrize(
+    "kept", ["everything", "index.csv", "truth", "layouts", "operation_001.mp4", "operation_001.json"]
+)
 def test_a_folder_takes_no_second_set(tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: str) -> None:
     """Neither another set nor the same one again, nor beside what is left of an unfinished one."""
     if kept == "everything":
