@@ -190,6 +190,6 @@ def test_missing_and_unknown_arguments_are_told_with_the_usage(
 
 
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setenv("NEUROVISION_OBJECT_STORE_URL", "s3://bucket")
+    monkeypatch.setenv("NEUROVISION_OBJECT_STORE_URL", "ftp://server/folder")
     assert main([VIDEO_ID]) == 1
     assert "NEUROVISION_OBJECT_STORE_URL" in capsys.readouterr().err

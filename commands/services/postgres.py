@@ -80,7 +80,7 @@ class Postgres(LocalServer):
 
     def is_ready(self) -> bool:
         """Whether it lets the superuser in."""
-        import psycopg2  # type: ignore[import-untyped] # its types are a package of their own
+        import psycopg2
 
         with suppress(psycopg2.OperationalError):
             self._connect(SUPERUSER).close()
