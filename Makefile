@@ -8,8 +8,9 @@ override VIDEO := $(value VIDEO)
 override REASON := $(value REASON)
 override PATH_TO := $(value PATH_TO)
 override FILE := $(value FILE)
+override CLIPS := $(value CLIPS)
 override SET := $(value SET)
-export DATASET PATH_TO NAME FILE VERSION MODEL DATA PRESET SET
+export DATASET PATH_TO NAME FILE VERSION MODEL DATA PRESET SET CLIPS
 export REASON STAGES REQUESTER PRIORITY WAIT ONLY PLAN BY SAMPLE ID
 export VIDEO PROFILE PORT N SEED OUT VIDEO_ID FIGURE
 
@@ -118,9 +119,9 @@ simulate: ## Make operations with exact truth and an index: N=40 SEED=0 OUT=fold
 	$(BASE)
 	@$(PYTHON_BIN) -m simulator --count "$${N:-1}" --seed "$${SEED:-0}" --out "$${OUT:-data/simulated}"
 
-models: ## Train the four default models on simulated operations and write them (an hour on two cores)
+models: ## Train the four default models on simulated operations and write them (an hour on two cores): CLIPS=folder of real clips to score
 	@sh scripts/setup.sh base train
-	@$(PYTHON_BIN) -m models.build
+	@$(PYTHON_BIN) -m models.build $${CLIPS:+--clips "$$CLIPS"}
 	@$(PYTHON_BIN) -m commands.drift_reference
 
 bench: ## Measure what docs/benchmarks.md promises (hours on two cores)

@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.clips:
         for name, figures in score_clips(repository, options.clips, names).items():
             scores[name]["real_clips"] = figures
+    else:
+        log.warning("no --clips: the cards will say nothing of real pictures")
     for name in names:
         write_scores(repository / name, scores[name])
         shutil.copytree(repository / name, options.into / name, dirs_exist_ok=True)

@@ -122,6 +122,28 @@ def test_card_shows_the_scores_that_the_build_wrote_each_with_its_protocol(name:
                 assert f"| {figure.replace('_', ' ')} | {value} |" in card
 
 
+@pytest.mark.parametrize(
+    ("name", "group", "figure", "goal"),
+    [
+        ("phase_segmenter", "phases", "accuracy", 0.92),
+        ("phase_segmenter", "segments", "f1_50", 0.80),
+        ("phase_segmenter", "segments", "edit", 80),
+        ("instrument_detector", "boxes", "map50", 0.85),
+        ("instrument_detector", "boxes", "map50_95", 0.50),
+        ("anatomy_segmenter", "anatomy", "miou", 0.80),
+    ],
+)
+def test_the_models_reach_what_is_asked_of_them(name: str, group: str, figure: str, goal: float) -> None:
+    """On operations that none of them has seen, as the build that wrote them measured it."""
+    scores = json.loads((MODELS / name / "scores.json").read_text())
+    assert scores["unseen_simulated_operations"][group][figure] >= goal
+
+
+def test_known_pictures_raise_few_alarms() -> None:
+    scores = json.loads((MODELS / "feature_extractor" / "scores.json").read_text())
+    assert scores["unseen_simulated_operations"]["novelty"]["share_above_1"] <= 0.05
+
+
 def test_taxonomies_cover_the_labels() -> None:
     folder = MODELS / SEGMENTER / "taxonomies"
     default = yaml.safe_load((folder / "default.yaml").read_text())
