@@ -48,20 +48,19 @@ def resolve(requirements: list[str], pins: list[str]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Resolve each set on top of those before it and write what it adds."""
+    """Resolve each set on top of the base and write what it adds; sets may share packages, in one version."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         content = tomllib.load(file)
     project, build = content["project"], content["build-system"]["requires"]
     sets = {"base": project["dependencies"] + build, **project["optional-dependencies"]}
     pins = [line for name in LOCKS.values() for line in _pins(ROOT / name)]
-    requirements: list[str] = []
-    known: set[str] = set()
+    base: dict[str, str] = {}
     for name, lock in LOCKS.items():
-        requirements += sets[name]
-        resolved = resolve(requirements, pins)
-        lines = sorted((f"{key}=={version}" for key, version in resolved.items() if key not in known), key=str.lower)
-        (ROOT / lock).write_text(HEADER.format(purpose=PURPOSES[name]) + "\n".join(lines) + "\n")
-        known |= set(resolved)
+        resolved = resolve([*sets["base"], *sets[name]], pins)
+        base = base or resolved
+        own = [f"{key}=={version}" for key, version in resolved.items() if name == "base" or key not in base]
+        (ROOT / lock).write_text(HEADER.format(purpose=PURPOSES[name]) + "\n".join(sorted(own, key=str.lower)) + "\n")
+        pins += own
 
 
 def _pins(lock: Path) -> list[str]:
