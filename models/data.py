@@ -28,7 +28,8 @@ WIDTH_PX: Final = 640
 HEIGHT_PX: Final = 480
 FPS: Final = 2.0
 """Frames per second of the default sampling policy."""
-_DURATION_S: Final = (60, 270)
+_DURATION_S: Final = (120, 361)
+"""Shortest length, and the first that is too long: four minutes on average."""
 _CAMERAS_PX: Final = ((640, 480), (640, 480), (640, 360))
 """Pictures as they come from the cameras; the wide one gets the bars that the frames stage gives it."""
 _JPEG_QUALITY: Final = (60, 96)

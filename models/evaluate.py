@@ -20,16 +20,22 @@ from models.engine import ExportedModel, extract_features, segment_phases
 from models.labels import ANATOMY, INSTRUMENTS, PHASES, cholec80_ids
 from models.letterbox import Fit, letterbox
 from models.scoring.areas import area_scores, confusion_of
-from models.scoring.calibration import calibration_error, calibration_scores, novelty_scores
+from models.scoring.calibration import (
+    PIXEL_CALIBRATION,
+    box_calibration_scores,
+    calibration_error,
+    calibration_scores,
+    novelty_scores,
+)
 from models.scoring.detection import Region, coco_scores, regions_of
 from models.scoring.headline import (
     SCORE_LIMIT,
     Headline,
     area_headline,
-    box_calibration_error,
     box_confusion,
     box_headline,
     phase_headline,
+    sure_boxes,
 )
 from models.scoring.phases import unrelaxed_scores
 from models.scoring.protocol import Scores
@@ -158,7 +164,7 @@ def judge_detector(repository: Path, operations: Sequence[Operation]) -> Judged:
         number += 1
     scores = coco_scores(truth, found, size_px=(HEIGHT_PX, WIDTH_PX), pictures=number, names=INSTRUMENTS)
     everything = [pair for pairs in pictures.values() for pair in pairs]
-    error = box_calibration_error(everything)
+    calibration = box_calibration_scores(*sure_boxes(everything))
     return Judged(
         videos=tuple(
             VideoScore.of(
@@ -171,8 +177,8 @@ def judge_detector(repository: Path, operations: Sequence[Operation]) -> Judged:
         ),
         confusion=box_confusion(everything, classes=len(INSTRUMENTS)),
         labels=(*INSTRUMENTS, "nothing"),
-        calibration_error=error,
-        report={"boxes": scores.as_json()},
+        calibration_error=calibration.figures["calibration_error"],
+        report={"boxes": scores.as_json(), "calibration": calibration.as_json()},
     )
 
 
@@ -210,12 +216,13 @@ def judge_anatomist(repository: Path, operations: Sequence[Operation]) -> Judged
         videos.append(VideoScore.of(operation, figures, truth[truth > 0], said[said > 0]))
         pixels = answer.transpose(0, 2, 3, 1)[:, ::_PIXEL_STEP, ::_PIXEL_STEP].reshape(-1, len(ANATOMY))
         errors.append(calibration_error(pixels, truth[:, ::_PIXEL_STEP, ::_PIXEL_STEP].ravel().astype(np.int64)))
+    calibration = Scores(PIXEL_CALIBRATION, {"calibration_error": float(np.mean(errors))})
     return Judged(
         videos=tuple(videos),
         confusion=confusion,
         labels=ANATOMY,
-        calibration_error=float(np.mean(errors)),
-        report={"anatomy": area_scores(confusion, ANATOMY).as_json()},
+        calibration_error=calibration.figures["calibration_error"],
+        report={"anatomy": area_scores(confusion, ANATOMY).as_json(), "calibration": calibration.as_json()},
     )
 
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 Report = Callable[[str], None]
 _EXAMPLES: Final = 4
 _EXAMPLE_FRAMES: Final = 240
-_PICTURE_STEP: Final = 2
-"""Networks for single frames learn from a frame a second: the ones between add little."""
+_PICTURE_STEP: Final = 4
+"""Networks for single frames learn from a frame every two seconds: the ones between add little."""
 _VALIDATION_STEP: Final = 16
 """The best epoch is chosen by a frame every eight seconds: its neighbours would say the same."""
 
@@ -114,30 +114,33 @@ def make_segmenter(material: Material) -> Made:
 
 
 def make_detector(material: Material) -> Made:
-    """Train the detector and write it."""
-    from models.instrument_detector.train import DetectorTraining, train
+    """Train the detector, fit its temperature, and write it."""
+    from models.instrument_detector.train import DetectorTraining, fit_temperature, train
 
     config = DetectorTraining(**{"seed": material.seed, **material.settings})
     known = _examples(material.training, every=_PICTURE_STEP)
-    network, epochs = train(known, _examples(material.validation, every=_VALIDATION_STEP), config, material.watch)
+    unseen = _examples(material.validation, every=_VALIDATION_STEP)
+    network, epochs = train(known, unseen, config, material.watch)
+    material.report(f"temperature {fit_temperature(network, unseen):.2f}")
     height_px, width_px = CONTRACTS[DETECTOR].picture_px
     picture = letterbox(material.validation[0].frame(0), height_px=height_px, width_px=width_px)
     return _written(network, DETECTOR, material, as_batch(picture[None]), config, epochs)
 
 
 def make_anatomist(material: Material) -> Made:
-    """Train the tissue segmenter and write it."""
+    """Train the tissue segmenter, fit its temperature, and write it."""
     import numpy as np
 
-    from models.anatomy_segmenter.train import AnatomyTraining, train
+    from models.anatomy_segmenter.train import AnatomyTraining, fit_temperature, train
 
     def pictures(operations: Sequence[Operation], every: int) -> tuple[Any, Any]:
         masks = np.concatenate([operation.anatomy_masks()[::every] for operation in operations])
         return _pictures(ANATOMIST, operations, every=every), masks
 
     config = AnatomyTraining(**{"seed": material.seed, **material.settings})
-    known = pictures(material.training, _PICTURE_STEP)
-    network, epochs = train(known, pictures(material.validation, _VALIDATION_STEP), config, material.watch)
+    known, unseen = pictures(material.training, _PICTURE_STEP), pictures(material.validation, _VALIDATION_STEP)
+    network, epochs = train(known, unseen, config, material.watch)
+    material.report(f"temperature {fit_temperature(network, unseen):.2f}")
     return _written(network, ANATOMIST, material, as_batch(known[0][:_EXAMPLES]), config, epochs)
 
 

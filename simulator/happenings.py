@@ -13,7 +13,7 @@ import numpy as np
 
 from simulator import fitted
 from simulator.spans import DisturbanceSpan, EventSpan, InstrumentSpan, PhaseSpan, Span, without
-from simulator.vocabulary import DISTURBANCES, WALL_PHASES
+from simulator.vocabulary import BAG_PHASES, DISTURBANCES, WALL_PHASES
 
 IDLE_SHORTEST_MS = 4000
 """A stretch without any instrument counts as idle from this length on."""
@@ -38,9 +38,9 @@ def plan_out_of_body(rng: np.random.Generator, duration_ms: int) -> tuple[EventS
 
 
 def plan_pauses(rng: np.random.Generator, phases: tuple[PhaseSpan, ...], taken: Sequence[Span]) -> tuple[Span, ...]:
-    """Stretches in which all instruments are taken out, never while clips are set or the wall is worked on."""
+    """Stretches without any instrument; never while clips are set, the wall is worked on or a bag is in."""
     duration_ms = phases[-1].end_ms
-    blocked = [phase for phase in phases if phase.phase in (*WALL_PHASES, "clipping-and-cutting")]
+    blocked = [phase for phase in phases if phase.phase in (*WALL_PHASES, *BAG_PHASES, "clipping-and-cutting")]
     pauses: list[Span] = []
     for _ in range(rng.poisson(1.2 * duration_ms / 1000 / fitted.COMPRESSED_OPERATION_S)):
         start = int(rng.uniform(0.05, 0.93) * duration_ms)

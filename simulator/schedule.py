@@ -12,13 +12,11 @@ import numpy as np
 from simulator import fitted
 from simulator.cast import CHOLECYSTECTOMY, Surgeon
 from simulator.spans import InstrumentSpan, PhaseSpan, Span, without
-from simulator.vocabulary import CHOLEC80_PHASES, PHASES
+from simulator.vocabulary import BAG_PHASES, CHOLEC80_PHASES, PHASES
 
 USE_MEDIAN_S, USE_LOG_SPREAD, USE_SHORTEST_MS = 10.0, 0.5, 3000
 EXCHANGE_MS = 1400
 """Time between two instruments through the same port."""
-BAG_PHASES = ("gallbladder-packaging", "gallbladder-extraction")
-"""Phases in which the specimen bag takes the working hand's port."""
 PREFERENCE = 3.0
 """How much more often a surgeon takes the dissector that he prefers."""
 

@@ -36,6 +36,8 @@ CHOLEC80_PHASES: Final = (
 
 WALL_PHASES: Final = ("trocar-placement", "port-closure")
 """Phases in which work goes on at the abdominal wall, usually without any of the seven instruments."""
+BAG_PHASES: Final = ("gallbladder-packaging", "gallbladder-extraction")
+"""Phases in which the specimen bag takes the working hand's port."""
 
 BACKGROUND: Final = 0
 ANATOMY: Final = (

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from models.scoring.calibration import box_calibration_scores
 from models.scoring.headline import (
     area_headline,
-    box_calibration_error,
     box_confusion,
     box_headline,
     mean_headline,
     phase_headline,
+    sure_boxes,
 )
 
 
@@ -37,7 +38,11 @@ def test_boxes_by_hand() -> None:
     assert figures["overlap"] == pytest.approx(1 / 4)
     assert figures["accuracy"] == pytest.approx(1 / 2), "class 1 is there and was not told"
     assert box_confusion([(true, found)], classes=2).tolist() == [[1, 0, 0], [1, 0, 0], [1, 0, 0]]
-    assert box_calibration_error([(true, found)]) == pytest.approx((0.1 + 0.8 + 0.7) / 3)
+    scores, right = sure_boxes([(true, found)])
+    assert (scores.tolist(), right.tolist()) == ([0.9, 0.8, 0.7], [True, False, False])
+    figures = box_calibration_scores(scores, right).figures
+    assert figures["calibration_error"] == pytest.approx((0.1 + 0.8 + 0.7) / 3)
+    assert figures["precision"] == pytest.approx(1 / 3)
 
 
 def test_a_video_without_objects_and_without_alarms_is_right() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,7 +20,9 @@ _DECODER: Final = 32
 
 
 class AnatomySegmenter(nn.Module):
-    """Frames [N,3,240,320] (RGB, 0..1) to class probabilities [N,9,120,160]."""
+    """Frames [N,3,240,320] (RGB, 0..1) to calibrated class probabilities [N,9,120,160]."""
+
+    temperature: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,6 +37,7 @@ class AnatomySegmenter(nn.Module):
         self.narrow = nn.Conv2d(_DECODER, first, 1)
         self.finish = ConvUnit(first, first)
         self.classify = nn.Conv2d(first, len(ANATOMY), 1)
+        self.register_buffer("temperature", torch.ones(1))
 
     def logits(self, images: Tensor) -> Tensor:
         """Give class logits [N,9,120,160]."""
@@ -49,4 +53,4 @@ class AnatomySegmenter(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Give class probabilities [N,9,120,160]."""
-        return F.softmax(self.logits(images), dim=1)
+        return F.softmax(self.logits(images) / self.temperature, dim=1)

@@ -23,10 +23,14 @@ _PEAK_WINDOW: Final = 5
 _PRIOR: Final = 0.02
 """Heat that an untrained cell shows (Lin et al. 2017): without it the first steps drown in background."""
 _NECK: Final = 48
+_LEAST_HEAT: Final = 1e-6
+"""Scores that a picture without as many peaks is filled up with have a logit too."""
 
 
 class InstrumentDetector(nn.Module):
-    """Frames [N,3,640,640] (RGB, 0..1) to boxes [N,K,4] in input pixels, scores [N,K] and classes [N,K]."""
+    """Frames [N,3,640,640] (RGB, 0..1) to boxes [N,K,4] in input pixels, calibrated scores [N,K] and classes [N,K]."""
+
+    temperature: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,6 +44,7 @@ class InstrumentDetector(nn.Module):
         self.smooth = nn.ModuleList(ConvUnit(_NECK, _NECK) for _ in range(3))
         self.heat = nn.Conv2d(_NECK, len(INSTRUMENTS), 1)
         self.sides = nn.Conv2d(_NECK, 4, 1)
+        self.register_buffer("temperature", torch.ones(1))
         nn.init.constant_(cast("Tensor", self.heat.bias), -math.log((1 - _PRIOR) / _PRIOR))
 
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,7 +63,8 @@ class InstrumentDetector(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give the K strongest peaks: boxes (x_min, y_min, x_max, y_max), scores, classes (int32)."""
         logits, sides_px = self.maps(images)
-        return decode(torch.sigmoid(logits), sides_px)
+        boxes, heat, classes = decode(torch.sigmoid(logits), sides_px)
+        return boxes, torch.sigmoid(torch.logit(heat, _LEAST_HEAT) / self.temperature), classes
 
 
 def decode(heat: Tensor, sides_px: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -22,7 +22,8 @@ from models.instrument_detector.network import STRIDE_PX, InstrumentDetector
 from models.labels import INSTRUMENTS
 from models.letterbox import Fit, as_batch, letterbox
 from models.loop import Epoch, Lesson, Training, Watch, best_device, learn, mixed_precision
-from models.scoring.headline import box_headline
+from models.scoring.headline import box_headline, sure_boxes
+from models.temperature import best_temperature
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,21 +117,35 @@ def train(
 
 def figures_of(network: InstrumentDetector, unseen: Sequence[Example]) -> dict[str, float]:
     """Give `val_accuracy` of presence, `val_f1` of boxes and their `val_overlap`, over all pictures together."""
-    place = next(network.parameters()).device
-
-    def answers() -> Iterator[tuple[Any, Any]]:
-        for example in unseen:
-            image = example.read()
-            fit = Fit.of(
-                image.shape[1], image.shape[0], into_width_px=DETECTOR_SIDE_PX, into_height_px=DETECTOR_SIDE_PX
-            )
-            whole = letterbox(image, height_px=DETECTOR_SIDE_PX, width_px=DETECTOR_SIDE_PX)
-            boxes, scores, classes = network(torch.from_numpy(as_batch(whole[None])).to(place))
-            found = tuple(one[0].cpu().numpy() for one in (boxes, classes, scores))
-            yield (fit.boxes_inside(example.boxes_px), example.classes), found
-
-    figures = box_headline(answers(), classes=len(INSTRUMENTS))
+    figures = box_headline(_answers(network, unseen), classes=len(INSTRUMENTS))
     return {"val_accuracy": figures["accuracy"], "val_f1": figures["f1"], "val_overlap": figures["overlap"]}
+
+
+def fit_temperature(network: InstrumentDetector, unseen: Sequence[Example]) -> float:
+    """Choose the temperature by which scores of found boxes say how many are right; the network keeps it.
+
+    One half stays one half, so no box is found or lost by it.
+    """
+    network.temperature.fill_(1.0)
+    with torch.no_grad():
+        scores, right = sure_boxes(_answers(network, unseen))
+    logits = torch.logit(torch.from_numpy(scores).double(), 1e-6)
+    pairs = torch.stack([logits, torch.zeros_like(logits)], dim=1)
+    best = best_temperature(pairs, torch.from_numpy(np.where(right, 0, 1)))
+    network.temperature.fill_(best)
+    return best
+
+
+def _answers(network: InstrumentDetector, unseen: Sequence[Example]) -> Iterator[tuple[Any, Any]]:
+    """True boxes and classes, found boxes, classes and scores, of one picture after another."""
+    place = next(network.parameters()).device
+    for example in unseen:
+        image = example.read()
+        fit = Fit.of(image.shape[1], image.shape[0], into_width_px=DETECTOR_SIDE_PX, into_height_px=DETECTOR_SIDE_PX)
+        whole = letterbox(image, height_px=DETECTOR_SIDE_PX, width_px=DETECTOR_SIDE_PX)
+        boxes, scores, classes = network(torch.from_numpy(as_batch(whole[None])).to(place))
+        found = tuple(one[0].cpu().numpy() for one in (boxes, classes, scores))
+        yield (fit.boxes_inside(example.boxes_px), example.classes), found
 
 
 def heat_loss(logits: Tensor, targets: Targets) -> Tensor:

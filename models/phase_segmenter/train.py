@@ -20,6 +20,7 @@ from models.labels import PHASES
 from models.loop import Epoch, Lesson, Training, Watch, best_device, learn, mixed_precision
 from models.phase_segmenter.network import LAYERS, STAGES, PhaseSegmenter
 from models.scoring.headline import mean_headline, phase_headline
+from models.temperature import best_temperature
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 _IGNORED = -100
 _STRIDES = (0.5, 1.0, 1.0, 2.0, 4.0)
 """Steps between training frames, in frames: the network meets sampling from a quarter to twice the given rate."""
-_TEMPERATURES = np.geomspace(0.25, 8.0, 141)
 
 
 class SegmenterTraining(Training):
@@ -106,9 +106,7 @@ def fit_temperature(
     """Choose the temperature with the least negative log-likelihood on unseen operations; the network keeps it."""
     with torch.no_grad():
         logits = torch.cat([network.logits(torch.from_numpy(one)[None])[-1][0].T for one in features])
-    wanted = torch.from_numpy(np.concatenate(phases))
-    losses = [F.cross_entropy(logits / float(temperature), wanted).item() for temperature in _TEMPERATURES]
-    best = float(_TEMPERATURES[int(np.argmin(losses))])
+    best = best_temperature(logits, torch.from_numpy(np.concatenate(phases)))
     network.temperature.fill_(best)
     return best
 

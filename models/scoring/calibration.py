@@ -1,7 +1,7 @@
 """Whether confidence can be believed, and whether foreign pictures are told apart.
 
 Belongs here: calibration of probabilities, ranking of in- and out-of-distribution figures. Does not belong here:
-fitting a temperature (`phase_segmenter/train.py`) or a threshold (`feature_extractor/train.py`).
+fitting a temperature (`temperature.py`) or a threshold (`feature_extractor/train.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,19 @@ CALIBRATION: Final = Protocol(
     version=1,
     statement="Expected calibration error of the most likely class (Guo et al. 2017): 15 bins of equal width over "
     "all frames of all operations together, each weighted with its share of frames.",
+)
+BOX_CALIBRATION: Final = Protocol(
+    name="ece-15-bins-boxes",
+    version=1,
+    statement="Expected calibration error of the scores of boxes above 0.5, 15 bins of equal width; a box is right "
+    "when a true one of its class lies on it with IoU 0.5 or more, matched one to one, best score first; all pictures "
+    "together.",
+)
+PIXEL_CALIBRATION: Final = Protocol(
+    name="ece-15-bins-pixels",
+    version=1,
+    statement="Expected calibration error of the most likely class (Guo et al. 2017), 15 bins of equal width, of every "
+    "fourth pixel of every fourth row; the mean over operations.",
 )
 OUTLIERS: Final = Protocol(
     name="ood-auroc-frames",
@@ -64,6 +77,21 @@ def calibration_scores(probabilities: NDArray[np.floating], truth: NDArray[np.in
             "calibration_error": calibration_error(probabilities, truth),
             "mean_confidence": float(probabilities.max(axis=1).mean()),
             "accuracy": float((probabilities.argmax(axis=1) == truth).mean()),
+        },
+    )
+
+
+def box_calibration_scores(scores: NDArray[np.floating], right: NDArray[np.bool_]) -> Scores:
+    """ECE of the scores of found boxes [N], given which are right [N]; all figures are 0 where nothing was found."""
+    if not len(scores):
+        return Scores(BOX_CALIBRATION, {"calibration_error": 0.0, "mean_score": 0.0, "precision": 0.0})
+    yes_or_no = np.stack([scores, 1 - scores], axis=1)
+    return Scores(
+        BOX_CALIBRATION,
+        {
+            "calibration_error": calibration_error(yes_or_no, np.where(right, 0, 1)),
+            "mean_score": float(scores.mean()),
+            "precision": float(right.mean()),
         },
     )
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from models.scoring.areas import confusion_of
-from models.scoring.calibration import calibration_error
 from models.scoring.phases import phase_measures
 from models.scoring.protocol import Protocol
 
@@ -119,22 +118,16 @@ def box_confusion(pictures: Sequence[tuple[Boxes, Found]], *, classes: int) -> N
     return confusion
 
 
-def box_calibration_error(pictures: Sequence[tuple[Boxes, Found]]) -> float:
-    """Expected calibration error of the scores of found boxes: a box is right when it has a true one of its own.
-
-    As `calibration.calibration_error` counts, over boxes with a score above 0.5; 0 where there are none.
-    """
-    sure_scores, right = [], []
+def sure_boxes(pictures: Iterable[tuple[Boxes, Found]]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Give the scores [N] of all boxes that count as found, and whether each has a true one of its own [N]."""
+    sure_scores, right = [np.zeros(0, dtype=np.float32)], [np.zeros(0, dtype=np.bool_)]
     for (true_px, true_kinds), (found_px, found_kinds, scores) in pictures:
         sure = scores > SCORE_LIMIT
         same = found_kinds[sure][:, None] == true_kinds[None, :]
         partners = _partners(_iou(found_px[sure], true_px) * same, scores[sure])
         sure_scores.append(scores[sure])
         right.append(np.isin(np.arange(int(sure.sum())), list(partners)))
-    given = np.concatenate(sure_scores) if sure_scores else np.zeros(0)
-    if not len(given):
-        return 0.0
-    return calibration_error(np.stack([given, 1 - given], axis=1), np.where(np.concatenate(right), 0, 1))
+    return np.concatenate(sure_scores), np.concatenate(right)
 
 
 def mean_headline(videos: Iterable[Headline]) -> Headline:
