@@ -19,13 +19,14 @@ from models.anatomy_segmenter.train import AnatomyTraining, dice_loss
 from models.anatomy_segmenter.train import train as train_anatomy
 from models.contracts import ANATOMIST, CONTRACTS
 from models.export import export_model, largest_difference
-from models.instrument_detector.network import STRIDE_PX, decode
+from models.instrument_detector.network import STRIDE_PX, InstrumentDetector, decode
 from models.instrument_detector.train import targets_of
 from models.labels import INSTRUMENTS, PHASES
 from models.loop import Watch
 from models.outliers import outlier_of
 from models.phase_segmenter.network import PhaseSegmenter
 from models.phase_segmenter.train import SegmenterTraining, fit_temperature, stage_loss, train
+from models.temperature import best_temperature
 
 
 def test_targets_are_read_back_by_the_decoder() -> None:
@@ -41,6 +42,33 @@ def test_targets_are_read_back_by_the_decoder() -> None:
     np.testing.assert_allclose(scores[0, :2], 1.0)
     order = np.argsort(kinds[0, :2].numpy())
     np.testing.assert_allclose(found[0, :2].numpy()[order], boxes_px, atol=1e-3)
+
+
+def test_the_temperature_of_overconfident_logits_is_found() -> None:
+    generator = torch.Generator().manual_seed(0)
+    honest = 2 * torch.randn(20_000, 4, generator=generator)
+    wanted = torch.multinomial(honest.softmax(dim=1), 1, generator=generator)[:, 0]
+    assert best_temperature(3 * honest, wanted) == pytest.approx(3.0, rel=0.1)
+    assert best_temperature(honest / 2, wanted) == pytest.approx(0.5, rel=0.1)
+    assert best_temperature(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)) == 1.0
+
+
+def test_calibrated_scores_keep_order_boxes_and_one_half() -> None:
+    torch.manual_seed(0)
+    network = InstrumentDetector().eval()
+    torch.nn.init.normal_(network.heat.weight, std=2.0)
+    torch.nn.init.constant_(network.heat.bias, -2.4)  # the warmest cells lie around one half
+    frames = torch.rand(1, 3, 640, 640)
+    with torch.no_grad():
+        boxes, scores, classes = network(frames)
+        network.temperature.fill_(0.5)
+        same_boxes, surer, same_classes = network(frames)
+    assert scores.min() < 0.5 < scores.max()
+    torch.testing.assert_close(same_boxes, boxes)
+    assert (same_classes == classes).all()
+    assert ((surer > 0.5) == (scores > 0.5)).all()
+    assert (surer.diff() <= 0).all()
+    torch.testing.assert_close(torch.logit(surer, 1e-6), 2 * torch.logit(scores, 1e-6), atol=1e-2, rtol=1e-2)
 
 
 def test_stage_loss_ignores_padding() -> None:
