@@ -17,7 +17,7 @@ import requests
 
 from commands.services.seaweedfs import SeaweedFs
 from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure, TransientFailure
-from resources.object_store import ObjectStore, client, opened, s3, size_of
+from resources.object_store import ObjectStore, client, opened, s3_transfers, size_of
 from resources.object_store.cache import LocalCopies
 from resources.object_store.objects import ObjectInfo
 from tests.s3_server import BUCKET, PLATFORM, READER, Tls, store_in, use_credentials
@@ -196,8 +196,8 @@ def test_a_move_that_ended_half_way_is_finished_and_no_other_object_is_touched(s
 
 
 def test_a_move_above_the_limit_of_one_copy_goes_in_parts(bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(s3, "COPY_WHOLE_BYTES", 8 * MIB)
-    monkeypatch.setattr(s3, "COPY_PART_BYTES", 8 * MIB)
+    monkeypatch.setattr(s3_transfers, "COPY_WHOLE_BYTES", 8 * MIB)
+    monkeypatch.setattr(s3_transfers, "COPY_PART_BYTES", 8 * MIB)
     source = file_with(bucket.scratch / "x", bytes(range(256)) * (20 * MIB // 256))
     bucket.write_file("incoming/x.mp4", source)
     bucket.move("incoming/x.mp4", "raw/x.mp4")

@@ -25,7 +25,8 @@ from resources.object_store.folder import FolderObjects
 from resources.object_store.locks import FileLocks, Locks, PostgresLocks
 from resources.object_store.objects import ObjectInfo
 from resources.object_store.remote_file import Source
-from resources.object_store.s3 import Bucket, S3Objects
+from resources.object_store.s3 import S3Objects
+from resources.object_store.s3_requests import Bucket
 from resources.postgres import is_postgres
 from resources.settings import Settings, load_settings
 
