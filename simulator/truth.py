@@ -19,10 +19,10 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from simulator.operation import OperationPlan
+from simulator.png import write_png
 from simulator.render import truth_at
 
 
@@ -55,7 +55,7 @@ def write_sampled_truth(plan: OperationPlan, folder: Path, fps: float, width: in
     rows = []
     for timestamp_ms in moments:
         frame = truth_at(plan, timestamp_ms, width, height)
-        cv2.imwrite(str(folder / "anatomy" / f"{timestamp_ms:08d}.png"), frame.anatomy)
+        write_png(folder / "anatomy" / f"{timestamp_ms:08d}.png", frame.anatomy)
         for seen in frame.instruments:
             corners = dict(zip(("x_min_px", "y_min_px", "x_max_px", "y_max_px"), seen.box_px, strict=True))
             rows.append({"timestamp_ms": timestamp_ms, "instrument": seen.instrument, "track": seen.track, **corners})

@@ -13,6 +13,7 @@ import pytest
 
 from simulator.__main__ import main
 from simulator.operation import plan_operation
+from simulator.truth import write_sampled_truth
 from simulator.video import write_video
 
 TRUTH_ONLY = ["--duration-s", "20", "--size", "64x64", "--truth-fps", "0", "--truth-only", "--no-layouts"]
@@ -85,6 +86,12 @@ def test_a_place_that_takes_no_folder_is_one_line(
     assert len(said) == 1
     assert out in said[0]
     assert files(tmp_path) == {"file": b"mine"}
+
+
+def test_a_mask_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "anatomy" / "00000000.png").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"00000000\.png"):
+        write_sampled_truth(plan_operation(0, 20.0), tmp_path, 1.0, 64, 48)
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.operation import OperationPlan
+from simulator.png import write_png
 from simulator.render import OUTSIDE, render_frame
 from simulator.scene import classes_of, layout_of, scene_at
 from simulator.spans import without
@@ -108,10 +108,10 @@ def write(plan: OperationPlan, number: int, folder: Path, size: tuple[int, int])
         timestamp_ms = frame * 1000 / CLOCK_FPS
         codes = codes_at(plan, timestamp_ms, size)
         name = f"frame_{frame}_endo"
-        _save(clip / f"{name}.png", render_frame(plan, timestamp_ms, *size).image)
-        _save(clip / f"{name}_mask.png", np.dstack([codes] * 3))
-        _save(clip / f"{name}_watershed_mask.png", _edged(np.dstack([codes] * 3)))
-        _save(clip / f"{name}_color_mask.png", _edged(_palette()[codes]))
+        write_png(clip / f"{name}.png", render_frame(plan, timestamp_ms, *size).image)
+        write_png(clip / f"{name}_mask.png", np.dstack([codes] * 3))
+        write_png(clip / f"{name}_watershed_mask.png", _edged(np.dstack([codes] * 3)))
+        write_png(clip / f"{name}_color_mask.png", _edged(_palette()[codes]))
 
 
 def _palette() -> NDArray[np.uint8]:
@@ -127,7 +127,3 @@ def _edged(mask: Picture) -> Picture:
     mask[[0, -1]] = EDGE
     mask[:, [0, -1]] = EDGE
     return mask
-
-
-def _save(path: Path, picture: Picture) -> None:
-    cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
