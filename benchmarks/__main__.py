@@ -15,6 +15,7 @@ from benchmarks import (
     intervals,
     main_job,
     memory,
+    pick_up,
     plan,
     quantised,
     real_heads,
@@ -22,12 +23,26 @@ from benchmarks import (
     s3_uploads,
     scores,
     simulator,
+    static_shapes,
     triton,
     whole_job,
 )
 
-SPEED = (main_job, fresh_clone, inference, simulator, frames, whole_job, memory, report, plan, s3_uploads, triton)
-SCORES = (real_heads, foreign, drift, quantised, intervals, scores)
+SPEED = (
+    main_job,
+    fresh_clone,
+    inference,
+    simulator,
+    frames,
+    whole_job,
+    memory,
+    report,
+    plan,
+    pick_up,
+    s3_uploads,
+    triton,
+)
+SCORES = (real_heads, foreign, drift, static_shapes, quantised, intervals, scores)
 
 failed = []
 for benchmark in (*SPEED, *SCORES):
