@@ -19,6 +19,7 @@ from resources.errors import ConfigurationError, TransientFailure
 from resources.postgres import without_password
 from resources.settings import Settings
 from tests.test_database import ROWS, WRITERS, shape_of, write_rows
+from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("postgres")]
 ROW = {"size_bytes": 0, "modified_s": 0.0, "upload_version": ""}
@@ -85,7 +86,7 @@ def test_of_two_that_migrate_the_second_waits_and_finds_it_done(database_url: st
         revision = current_revision(connection)  # type: ignore[arg-type]
         if revision != SCHEMA_REVISION:
             migrations.append(revision)
-            go_on.wait(10)
+            go_on.wait(PATIENCE_S)
             connection.execute(VERSIONS.update().values(version_num=SCHEMA_REVISION))  # type: ignore[attr-defined]
 
     go_on = threading.Event()

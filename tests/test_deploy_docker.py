@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy_files import DEPLOY, REPOSITORY
+from tests.waiting import PATIENCE_S
 
 DOCKER = DEPLOY / "docker"
 DOCKERFILES = sorted(DOCKER.glob("Dockerfile.*"))
@@ -144,7 +145,7 @@ def container(arguments: list[str], **environment: str) -> subprocess.CompletedP
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from commands.platform import prepare_dagster_home
 from resources.event_log import LocalEventLog
 from resources.settings import load_settings
+from tests.waiting import PATIENCE_S, wait_for
 
 KEY = dg.AssetKey("thing")
 TELL = "import dagster as dg; dg.DagsterInstance.get().report_runless_asset_event(dg.AssetMaterialization('thing'))"
@@ -46,7 +46,7 @@ def latest(instance: dg.DagsterInstance) -> float:
 def test_two_processes_write_and_see_each_other(instance: dg.DagsterInstance):
     instance.report_runless_asset_event(dg.AssetMaterialization(KEY))
     own = latest(instance)
-    subprocess.run([sys.executable, "-c", TELL], check=True, env=dict(os.environ), timeout=60)
+    subprocess.run([sys.executable, "-c", TELL], check=True, env=dict(os.environ), timeout=PATIENCE_S)
     others = latest(instance)
     assert others > own
     instance.report_runless_asset_event(dg.AssetMaterialization(KEY))
@@ -59,10 +59,7 @@ def test_the_file_of_a_run_changes_with_its_events_so_that_the_ui_sees_them(inst
     run = instance.create_run_for_job(job)
     instance.watch_event_logs(run.run_id, None, lambda entry, _: seen.append(entry.user_message or entry.message))
     instance.report_engine_event("hello", run)
-    deadline_s = time.monotonic() + 10
-    while not seen and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    assert any("hello" in message for message in seen)
+    assert any("hello" in message for message in wait_for("the event", lambda: seen))
 
 
 def test_wiping_all_runs_leaves_a_log_that_works(instance: dg.DagsterInstance):

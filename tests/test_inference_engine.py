@@ -17,6 +17,7 @@ import pytest
 from resources.errors import ConfigurationError, PermanentFailure
 from resources.inference.client import SEED_REPOSITORY, InferenceResource
 from tests.tiny_models import INT64, SLOTS, Graph, Node, Tensor, echo, install, tiny_detector, tiny_segmenter
+from tests.waiting import PATIENCE_S
 
 IMAGE = (3, 8, 8)
 MODEL_VERSION_2 = b"\x28\x02"
@@ -248,7 +249,7 @@ class MeetingInference(InferenceResource):
 
     def infer(self, model_name: str, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """As the real one, or an error when nobody else comes."""
-        MEETING.wait(timeout=20)
+        MEETING.wait(timeout=PATIENCE_S)
         return super().infer(model_name, inputs)
 
 

@@ -3,8 +3,7 @@
 import contextlib
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -14,8 +13,9 @@ import pytest
 from commands.platform import MARK, PlatformRecord, processes_of, read_record, record_path, write_record
 from resources.settings import Settings
 from tests.main_job import Finished, Home, free_port, new_home
+from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("platform")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("platform"), pytest.mark.timeout(1800)]
 WORKSPACE = "load_from: [{python_module: {module_name: tests.endless_platform, location_name: neurovision}}]\n"
 
 
@@ -54,13 +54,6 @@ class OnePlatform:
             started = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
             steps = [instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_START) for run in started]
         return any(steps)
-
-
-def wait_for(what: str, look: Callable[[], object], limit_s: float = 120) -> None:
-    deadline = time.monotonic() + limit_s
-    while not look():
-        assert time.monotonic() < deadline, f"{what} did not come within {limit_s} s"
-        time.sleep(0.5)
 
 
 @pytest.fixture

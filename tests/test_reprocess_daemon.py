@@ -41,7 +41,7 @@ def daemon(home: Path) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
-                process.wait(60)
+                process.wait(DEADLINE_S)
 
 
 def eventually(look: Callable[[], object]) -> object:

@@ -15,6 +15,7 @@ import pytest
 from commands.platform import prepare_dagster_home
 from resources.run_launcher import LocalRunLauncher, is_alive
 from resources.settings import Settings
+from tests.waiting import wait_for
 
 RUN_IN_ANOTHER_PROCESS = """
 import sys, time
@@ -57,10 +58,7 @@ def test_a_process_that_ended_is_not_alive_even_before_it_is_reaped() -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     assert is_alive(child.pid, time.time())
     child.kill()
-    deadline = time.monotonic() + 10
-    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for("its end", lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
     assert not is_alive(child.pid, time.time())
     child.wait()
     assert not is_alive(child.pid, time.time())
@@ -79,7 +77,7 @@ def test_a_run_of_this_process_is_alive(instance: dg.DagsterInstance) -> None:
 def test_a_killed_run_is_seen_to_be_gone(home: Path, instance: dg.DagsterInstance) -> None:
     worker = subprocess.Popen([sys.executable, "-c", RUN_IN_ANOTHER_PROCESS, str(home)], stderr=subprocess.DEVNULL)
     try:
-        run_id = wait_for_step(instance)
+        run_id = wait_for("the run", lambda: run_at_work(instance))
         assert health(instance, run_id) == "RUNNING"
     finally:
         os.kill(worker.pid, signal.SIGKILL)
@@ -87,11 +85,7 @@ def test_a_killed_run_is_seen_to_be_gone(home: Path, instance: dg.DagsterInstanc
     assert health(instance, run_id) == "NOT_FOUND"
 
 
-def wait_for_step(instance: dg.DagsterInstance) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for run in instance.get_runs():
-            if instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_START):
-                return run.run_id
-        time.sleep(0.2)
-    raise AssertionError("the run did not start")
+def run_at_work(instance: dg.DagsterInstance) -> str | None:
+    """A run that has begun its step."""
+    begun = dg.DagsterEventType.STEP_START
+    return next((run.run_id for run in instance.get_runs() if instance.all_logs(run.run_id, of_type=begun)), None)

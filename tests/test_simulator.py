@@ -28,6 +28,7 @@ from simulator.spans import active
 from simulator.video import frame_times, write_video
 from simulator.view import camera_at
 from simulator.vocabulary import ANATOMY, anatomy_id
+from tests.waiting import PATIENCE_S
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZE = (320, 240)
@@ -359,7 +360,7 @@ def test_processes_that_render_end_with_the_one_that_was_killed():
         parent.wait()
         parent.stdout.close()
     assert len(renderers) >= 2
-    left = psutil.wait_procs(renderers, timeout=30)[1]
+    left = psutil.wait_procs(renderers, timeout=PATIENCE_S)[1]
     for process in left:
         process.kill()
     assert left == []

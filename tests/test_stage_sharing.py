@@ -9,6 +9,7 @@ import pytest
 
 from neurovision_assets.stage import sharing as module
 from neurovision_assets.stage.sharing import AHEAD, Sharing, Stopped
+from tests.waiting import PATIENCE_S
 
 COUNT = 40
 
@@ -102,7 +103,7 @@ def test_who_comes_too_late_reads_alone(monkeypatch: pytest.MonkeyPatch):
         return got
 
     def second() -> list[int]:
-        begun.wait(5)
+        begun.wait(PATIENCE_S)
         return list(sharing.read("b", "k", source))
 
     got = together(sharing, {"a": first, "b": second})

@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +18,9 @@ from tests.conftest import REPOSITORY
 from tests.incoming import PATIENT, video_bytes
 from tests.receiver import receiving
 from tests.uploads_platform import UNREADABLE
+from tests.waiting import PATIENCE_S, wait_for
 
 PATIENT_ID = "MRN-5551234"
-DEADLINE_S = 120.0
 SETTINGS = {"SENSOR_INTERVAL_S": "1", "UPLOAD_SETTLE_S": "1", "UPLOAD_SIDECAR_WAIT_S": "2"}
 RESTRICTED = ("raw", "rejected", "incoming")
 
@@ -53,16 +52,6 @@ def daemon(home: Path) -> Iterator[None]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def eventually(met: Callable[[], bool]) -> bool:
-    """Whether something comes true in time."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not met():
-        if time.monotonic() > deadline_s:
-            return False
-        time.sleep(0.5)
-    return True
-
-
 @pytest.mark.slow
 def test_dropped_files_become_runs_refusals_and_callbacks_without_a_name(tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -76,9 +65,9 @@ def test_dropped_files_become_runs_refusals_and_callbacks_without_a_name(tmp_pat
         (incoming / f"{PATIENT} 2.mp4").write_bytes(UNREADABLE)
         (incoming / f"{PATIENT} 2.json").write_text(json.dumps(bad))
         (incoming / f"{PATIENT} empty.mp4").write_bytes(b"")
-        assert receiver.wait_for(2, DEADLINE_S), (home / "daemon.log").read_text()[-3000:]
-        assert eventually(lambda: len(list((home / "rejected").glob("*.reason.txt"))) == 1)
-        assert eventually(lambda: list(incoming.iterdir()) == [])
+        assert receiver.wait_for(2, PATIENCE_S), (home / "daemon.log").read_text()[-3000:]
+        wait_for("the refusal", lambda: len(list((home / "rejected").glob("*.reason.txt"))) == 1)
+        wait_for("an empty incoming/", lambda: list(incoming.iterdir()) == [])
 
     told = {message["operation_id"]: message for message in receiver.messages}
     assert told["good"] == {"status": "completed", "operation_id": "good"}

@@ -53,7 +53,7 @@ def run_suite(
     limits = ["-o", f"timeout={timeout_s}", "-o", f"clean_up_s={clean_up_s}"]
     words = [*SUITE.split(), *limits, "--rootdir", str(folder), str(folder)]
     command = [sys.executable, "-m", "pytest", *words]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("where", HANGS)
