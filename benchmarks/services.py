@@ -3,352 +3,168 @@
 Promised: every video ends right, or fails with a clear reason and is picked up when the server is back; nothing is
 written twice. ``python -m benchmarks.services [--servers postgresql …] [--faults kill …] [--videos 20]``
 
-One pair of server and fault after another, each on servers, a platform and a bucket of its own. The fault begins when
-a quarter of the reports are there, and ends after half a minute. Disks are full only where this user may mount one.
+One server after another, each in a scene of its own, which goes on to the next fault when it has got over the last.
+The fault begins when a quarter of the reports are there, and ends after `FAULT_S`. A store that was emptied has lost
+the uploads: they are sent again once nothing runs any more, as the hospital would be asked to.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
-from benchmarks.measure import machine
-from benchmarks.slow_link import SlowLink
-from commands.platform import PlatformRecord
-from commands.services.server import LocalServer
-from commands.services.stack import BUCKET, Stack
-from commands.up_services import read_servers, run_with, start_one, start_servers
-from neurovision_assets.artifacts import RECORD_ENDING
-from neurovision_assets.stage.failures import read_failure
-from neurovision_assets.surgery.pipeline import SURGERY
-from resources.errors import NeuroVisionError
-from resources.object_store import ObjectStore
-from resources.settings import PREFIX
-from simulator.operation import plan_operation
-from simulator.video import write_video
+from benchmarks.faults import FAULTS, NOT_APPLICABLE
+from benchmarks.measure import Steal, machine
+from benchmarks.scene import SERVERS, Scene, scene
+from benchmarks.watch import Watch, without_names
 
-SERVERS = ("postgresql", "seaweedfs", "triton", "mlflow")
-FAULTS = ("kill", "freeze", "empty", "slow", "refuse", "full")
 VIDEOS = 20
-DURATION_S, FPS = 12.0, 2.0
 FAULT_S = 30.0
-SLOW_S = 0.5
-DISK_BYTES = 400 * 2**20
-PATIENCE_S = 1200.0
+PATIENCE_S = 420.0
 POLL_S = 2.0
-URLS = {
-    "postgresql": ("DATABASE_URL", "DAGSTER_DATABASE_URL"),
-    "seaweedfs": ("S3_ENDPOINT_URL",),
-    "triton": ("TRITON_URL",),
-    "mlflow": ("MLFLOW_URL",),
-}
+QUIET_S = 45.0
+"""So long no run is asked for: a sensor looks every few seconds, the one for uploads at the latest after 30."""
+FIRST_NUMBER = 100
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A platform on servers of its own, in the middle of work."""
+@dataclass
+class Row:
+    """What came of one pair.
 
-    stack: Stack
-    link: SlowLink
-    victim: LocalServer
+    Attributes:
+        server: that suffered.
+        fault: what it suffered.
+        videos: that were uploaded.
+        reports: that there are in the end.
+        again: videos that had to be uploaded again.
+        failed: runs that ended so.
+        took_s: from the uploads to the end of all runs.
+        after_s: of these, from the end of the fault.
+        twice: results that were written twice.
+        doctor: what `make doctor` said in the middle of the fault.
+        reasons: what was told of videos and runs that failed, and how often.
+    """
+
+    server: str
+    fault: str
+    videos: int
+    reports: int = 0
+    again: int = 0
+    failed: int = 0
+    took_s: float = 0.0
+    after_s: float = 0.0
+    twice: int = 0
+    doctor: list[str] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
 
     @property
-    def store(self) -> ObjectStore:
-        """The bucket, past the link."""
-        return ObjectStore(
-            url=f"s3://{BUCKET}/objects", endpoint_url=self.stack.store.url, home=str(self.stack.platform_home)
-        )
+    def is_over(self) -> bool:
+        """Whether all got over it."""
+        return self.reports == self.videos
 
-    def reports(self) -> list[str]:
-        """Videos that have a whole report."""
-        try:
-            found = self.store.list_folder("surgery/report")
-        except NeuroVisionError:
-            return []
-        return [Path(info.key).name.split(".")[0] for info in found if info.key.endswith(f".{RECORD_ENDING}")]
+    def told(self) -> str:
+        """A line of the table, and what was said below it."""
+        again = f" ({self.again} sent again)" if self.again else ""
+        figures = (f"{self.reports} of {self.videos}{again}", self.failed, round(self.took_s), round(self.after_s))
+        lines = [f"| {self.server} | {self.fault} | {' | '.join(map(str, figures))} | {self.twice} |"]
+        lines += [f"    doctor: {line}" for line in self.doctor]
+        lines += [f"    {count} × {reason}" for reason, count in self.reasons.items()]
+        return "\n".join(lines)
 
 
 def main() -> None:
     """Try the pairs that were named, all of them without a name."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.services")
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS)
-    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=FAULTS)
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=[name for name in FAULTS if name != "none"])
     parser.add_argument("--videos", type=int, default=VIDEOS)
+    parser.add_argument("--fault-s", type=float, default=FAULT_S, help="how long each fault lasts")
     chosen = parser.parse_args()
-    print(machine())
-    print("| server | fault | videos | reports | failed runs | s | told | written twice |")
-    for server in chosen.servers:
-        for fault in chosen.faults:
-            print(one(server, fault, chosen.videos), flush=True)
+    faults = [name for name in FAULTS if name in chosen.faults]
+    print("| server | fault | reports | failed runs | s | s after the fault | written twice |", flush=True)
+    with Steal() as steal:
+        for server in chosen.servers:
+            one_server(server, faults, chosen.videos, chosen.fault_s)
+    print(f"{machine()}; taken by other machines: {steal.share:.0%}")
 
 
-def one(server: str, fault: str, videos: int) -> str:
-    """A row of the table."""
-    with scene(server) as set_up:
-        started_s = time.monotonic()
-        upload(set_up, videos)
-        wait_for(lambda: len(set_up.reports()) >= max(1, videos // 4))
-        end = FAULT[fault](set_up)
-        time.sleep(FAULT_S)
-        end()
-        wait_for(lambda: len(set_up.reports()) >= videos)
-        wait_for(lambda: not unfinished(set_up))
-        took_s = time.monotonic() - started_s
-        reports, failed, twice, told = outcome(set_up)
-    return f"| {server} | {fault} | {videos} | {reports} | {failed} | {took_s:.0f} | {told} | {twice} |"
-
-
-@contextmanager
-def scene(server: str) -> Iterator[Scene]:
-    """Servers and a platform whose way to the victim leads through a link."""
-    folder = Path(tempfile.mkdtemp(prefix="neurovision-faults-"))
-    folder.chmod(0o755)  # PostgreSQL's user must come through
-    stack = Stack(folder / "services")
+def one_server(server: str, faults: Sequence[str], videos: int, fault_s: float) -> None:
+    """Its rows; a scene that did not get over a fault is not used for the next."""
     with ExitStack() as exits:
-        exits.callback(clear, folder)
-        victim = {one.name: one for one in stack.servers}[server]
-        disk = victim.folder
-        disk.mkdir(parents=True)
-        if os.geteuid() == 0:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=755", "tmpfs", disk], check=True)
-            exits.callback(subprocess.run, ["umount", "-l", str(disk)], check=False)
-        exits.callback(stop_servers, stack)
-        exits.callback(run_with, stack, "down")
-        os.environ |= {"AWS_ACCESS_KEY_ID": stack.choices.s3_key, "AWS_SECRET_ACCESS_KEY": stack.choices.s3_secret}
-        start_servers(stack)
-        link = exits.enter_context(SlowLink(port_of(stack, victim)))
-        lead_through(stack, victim, link)
-        port = str(free_port_of_ui())
-        if run_with(stack, "up", "--port", port):
-            raise SystemExit("the platform did not start")
-        yield Scene(stack, link, victim)
+        here: Scene | None = None
+        for number, fault in enumerate(faults):
+            if why := NOT_APPLICABLE.get((server, fault)):
+                print(f"| {server} | {fault} | does not apply: {why} |", flush=True)
+                continue
+            here = here or exits.enter_context(scene(server))
+            first = FIRST_NUMBER * (number + 1)
+            row = pair(here, fault, range(first, first + videos), fault_s)
+            print(row.told(), flush=True)
+            if not row.is_over:
+                exits.close()
+                here = None
 
 
-def port_of(stack: Stack, victim: LocalServer) -> int:
-    """Where the platform finds it."""
-    chosen = stack.choices
-    ports = {
-        "postgresql": chosen.postgres_port,
-        "seaweedfs": chosen.s3_port,
-        "triton": chosen.triton_grpc_port,
-        "mlflow": chosen.mlflow_port,
-    }
-    return ports[victim.name]
+def pair(here: Scene, fault: str, numbers: range, fault_s: float) -> Row:
+    """One fault in the middle of one backfill."""
+    row = Row(here.victim.name, fault, len(numbers))
+    before = set(here.runs() or {})
+    with Watch(here.store) as watch:
+
+        def reports() -> set[int]:
+            return watch.reported() & set(numbers)
+
+        started_s = time.monotonic()
+        here.upload(numbers)
+        wait_for(lambda: len(reports()) >= max(1, len(numbers) // 4))
+        end = FAULTS[fault](here)
+        begun_s = time.monotonic()
+        row.doctor = here.doctor() if fault != "none" else []
+        time.sleep(max(0.0, fault_s - (time.monotonic() - begun_s)))
+        end()
+        ended_s = time.monotonic()
+        if fault == "empty" and here.victim is here.stack.store:
+            wait_for(Quiet(here))
+            lost = sorted(set(numbers) - reports())
+            row.again = len(lost)
+            here.upload(lost)
+        wait_for(lambda: len(reports()) == len(numbers) and is_idle(here))
+        row.took_s, row.after_s = time.monotonic() - started_s, time.monotonic() - ended_s
+        row.reports = len(reports())
+    failed = [run for run, status in (here.runs() or {}).items() if status == "FAILURE" and run not in before]
+    row.failed, row.twice = len(failed), sum(watch.twice.values())
+    row.reasons = dict(watch.reasons)
+    for reason in map(without_names, here.reasons_of(failed)):
+        row.reasons[f"run: {reason}"] = row.reasons.get(f"run: {reason}", 0) + 1
+    return row
 
 
-def free_port_of_ui() -> int:
-    """For Dagster's UI."""
-    from commands.services.server import free_port
-
-    return free_port()
-
-
-def lead_through(stack: Stack, victim: LocalServer, link: SlowLink) -> None:
-    """Have the settings' file name the link in place of the server."""
-    text = stack.settings_file.read_text()
-    port = port_of(stack, victim)
-    lines = [
-        line.replace(f":{port}", f":{link.port}")
-        if line.partition("=")[0] in [PREFIX + name for name in URLS[victim.name]]
-        else line
-        for line in text.splitlines()
-    ]
-    lines += [f"{PREFIX}DEFAULT_PROFILE='fast_debug'"]
-    stack.settings_file.write_text("\n".join(lines) + "\n")
+def is_idle(here: Scene) -> bool:
+    """Whether every run has ended; a database that does not answer says nothing."""
+    runs = here.runs()
+    return runs is not None and set(runs.values()) <= ENDED
 
 
-def upload(set_up: Scene, videos: int) -> None:
-    """Short operations, all at once."""
-    folder = set_up.stack.folder / "uploads"
-    folder.mkdir()
-    for number in range(videos):
-        path = folder / f"operation_{100 + number}.mp4"
-        write_video(plan_operation(number, DURATION_S), path, fps=FPS)
-        set_up.store.write_file(f"incoming/{path.name}", path)
+class Quiet:
+    """Whether nothing has run for a while.
 
+    Args:
+        here: the scene.
+    """
 
-def kill(set_up: Scene) -> Callable[[], None]:
-    """End it with all its children, start it again afterwards."""
-    _process(set_up).kill()
-    return lambda: start_again(set_up)
+    def __init__(self, here: Scene) -> None:
+        self._here = here
+        self._busy_s = time.monotonic()
 
-
-def freeze(set_up: Scene) -> Callable[[], None]:
-    """It keeps its connections and answers nothing."""
-    server = _process(set_up)
-    server.freeze()
-    return server.thaw
-
-
-def empty(set_up: Scene) -> Callable[[], None]:
-    """Killed, and started on nothing."""
-    _process(set_up).kill()
-    for entry in set_up.victim.folder.iterdir():
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    return lambda: start_again(set_up)
-
-
-def slow(set_up: Scene) -> Callable[[], None]:
-    """Every answer comes half a second late."""
-    set_up.link.delay_s = SLOW_S
-
-    def end() -> None:
-        set_up.link.delay_s = 0.0
-
-    return end
-
-
-def refuse(set_up: Scene) -> Callable[[], None]:
-    """The same secret is wrong for a while; Triton and MLflow ask for none, so nothing is changed there."""
-    chosen = set_up.stack.choices
-    if set_up.victim is set_up.stack.postgres:
-        alter_passwords(set_up.stack, "another")
-        return lambda: alter_passwords(set_up.stack, chosen.database_password)
-    if set_up.victim is set_up.stack.store:
-        config = set_up.victim.folder / "s3.json"
-        right = config.read_text()
-        _process(set_up).kill()
-        original = set_up.stack.store._identities  # the one place where its users are kept
-        set_up.stack.store._identities = tuple(
-            type(who)(who.name, who.access_key, "another", who.actions) for who in original
-        )
-        restart_only(set_up)
-
-        def end() -> None:
-            _process(set_up).kill()
-            set_up.stack.store._identities = original
-            start_again(set_up)
-            assert config.read_text() == right
-
-        return end
-    return lambda: None
-
-
-def full(set_up: Scene) -> Callable[[], None]:
-    """Its disk takes nothing more."""
-    if os.geteuid() != 0:
-        raise SystemExit("only root can mount a small disk")
-    ballast = set_up.victim.folder / "ballast"
-    with ballast.open("wb") as file:
-        try:
-            while True:
-                file.write(b"\0" * 2**20)
-        except OSError:
-            pass
-    return ballast.unlink
-
-
-FAULT: dict[str, Callable[[Scene], Callable[[], None]]] = {
-    "kill": kill,
-    "freeze": freeze,
-    "empty": empty,
-    "slow": slow,
-    "refuse": refuse,
-    "full": full,
-}
-
-
-def alter_passwords(stack: Stack, password: str) -> None:
-    """Of the roles, and end their sessions: those that are open would not be asked again."""
-    connection = stack.postgres._connect("postgres")
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for name in ("neurovision", "dagster"):
-            cursor.execute(f'ALTER ROLE "{name}" PASSWORD %s', [password])
-        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> 'postgres'")
-    connection.close()
-
-
-def start_again(set_up: Scene) -> None:
-    """The same server on the same port, what is missing made again."""
-    record = read_servers(set_up.stack)
-    assert isinstance(record, PlatformRecord)
-    text = set_up.stack.settings_file.read_text()
-    start_servers(set_up.stack)
-    set_up.stack.settings_file.write_text(text)
-
-
-def restart_only(set_up: Scene) -> None:
-    """The same, and nothing looked for in it: nobody is let in."""
-    record = read_servers(set_up.stack)
-    assert isinstance(record, PlatformRecord)
-    start_one(set_up.stack, set_up.victim, record)
-
-
-def _process(set_up: Scene) -> LocalServer:
-    """The victim, with whatever process it has now."""
-    record = read_servers(set_up.stack)
-    assert record is not None
-    set_up.victim.process = Adopted(record.pids[set_up.victim.name])  # type: ignore[assignment]
-    return set_up.victim
-
-
-class Adopted:
-    """A process that another start began, as far as a server asks for one."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Until it is gone."""
-        deadline_s = time.monotonic() + (timeout or PATIENCE_S)
-        while Path(f"/proc/{self.pid}/stat").exists() and " Z " not in Path(f"/proc/{self.pid}/stat").read_text():
-            if time.monotonic() > deadline_s:
-                raise subprocess.TimeoutExpired("server", timeout or PATIENCE_S)
-            time.sleep(0.05)
-        return 0
-
-
-def unfinished(set_up: Scene) -> int:
-    """Runs that have not ended."""
-    rows = ask(set_up.stack, "SELECT count(*) FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')")
-    return int(rows[0][0]) if rows else 0
-
-
-def outcome(set_up: Scene) -> tuple[int, int, str, str]:
-    """Reports, failed runs, data versions that were written twice, and the reasons that were told."""
-    failed = ask(set_up.stack, "SELECT count(*) FROM runs WHERE status = 'FAILURE'")
-    twice = ask(
-        set_up.stack,
-        "SELECT asset_key, partition, count(*) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION'"
-        " AND asset_key LIKE '%surgery%' AND partition IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1",
-    )
-    return len(set_up.reports()), int(failed[0][0]) if failed else 0, str(len(twice)), reasons(set_up.store)
-
-
-def reasons(store: ObjectStore) -> str:
-    """Why videos still have no report, each reason once; those that succeeded later are forgotten."""
-    found = []
-    for stage in SURGERY.stages:
-        for info in store.list_folder(stage.asset):
-            if info.key.endswith(".failure.json"):
-                failure = read_failure(store, stage.asset, Path(info.key).name.split(".")[0])
-                found += [f"{failure.kind}: {failure.reason}"] if failure is not None else []
-    return "; ".join(dict.fromkeys(found)) or "none"
-
-
-def ask(stack: Stack, query: str) -> list[tuple[object, ...]]:
-    """Rows of Dagster's database, none while it does not answer."""
-    import psycopg2
-
-    try:
-        connection = psycopg2.connect(stack.postgres.url("dagster").replace("+psycopg2", ""), connect_timeout=5)
-    except psycopg2.OperationalError:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(query)
-        rows: list[tuple[object, ...]] = cursor.fetchall()
-    connection.close()
-    return rows
+    def __call__(self) -> bool:
+        """One look."""
+        if not is_idle(self._here):
+            self._busy_s = time.monotonic()
+        return time.monotonic() - self._busy_s >= QUIET_S
 
 
 def wait_for(is_so: Callable[[], bool]) -> bool:
@@ -361,18 +177,5 @@ def wait_for(is_so: Callable[[], bool]) -> bool:
     return False
 
 
-def stop_servers(stack: Stack) -> None:
-    """As `make down-services` does."""
-    from commands.platform import stop
-
-    if record := read_servers(stack):
-        stop(record)
-
-
-def clear(folder: Path) -> None:
-    """The scene's folder."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from typing import Self
 
 HOST = "127.0.0.1"
@@ -43,6 +44,10 @@ class SlowLink:
         self.port = server.sockets[0].getsockname()[1]
         self._listening.set()
         self._loop.run_forever()
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -50,9 +55,10 @@ class SlowLink:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(
-            self._pump(reader, far_writer, is_answer=False), self._pump(far_reader, writer, is_answer=True)
-        )
+        with suppress(asyncio.CancelledError):  # the link ends; whoever started this task would tell it as a fault
+            await asyncio.gather(
+                self._pump(reader, far_writer, is_answer=False), self._pump(far_reader, writer, is_answer=True)
+            )
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool) -> None:
         try:
@@ -63,4 +69,5 @@ class SlowLink:
                 await writer.drain()
         except OSError:
             pass
-        writer.close()
+        finally:
+            writer.close()

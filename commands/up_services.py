@@ -101,11 +101,15 @@ def read_servers(stack: Stack) -> PlatformRecord | None:
 
 
 def run_with(stack: Stack, command: str, *words: str) -> int:
-    """Run a command of ours on these servers, and nothing else's settings."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    environment = {**own, f"{PREFIX}SETTINGS_FILE": str(stack.settings_file)}
+    """Run a command of ours on these servers; its exit code."""
     program = [sys.executable, "-m", f"commands.{command}", *words]
-    return subprocess.run(program, cwd=REPOSITORY_ROOT, env=environment, check=False).returncode
+    return subprocess.run(program, cwd=REPOSITORY_ROOT, env=environment_on(stack), check=False).returncode
+
+
+def environment_on(stack: Stack) -> dict[str, str]:
+    """The environment of a command that is to use these servers, and nothing else's settings."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**own, f"{PREFIX}SETTINGS_FILE": str(stack.settings_file)}
 
 
 def say(stack: Stack) -> None:

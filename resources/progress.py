@@ -11,11 +11,13 @@ from typing import Protocol
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from resources.errors import TransientFailure
+from resources.errors import NeuroVisionError
 from resources.object_store import ObjectStore
 
 LOG = logging.getLogger(__name__)
 
+PROGRESS = "progress"
+"""Folder of the records in the store; every video that a run has begun has one."""
 WRITE_INTERVAL_S = 0.25
 ERROR_PERCENT = -1
 ERROR_STAGE = "error"
@@ -59,7 +61,7 @@ class ProgressBoard(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Publish a record. Progress is a courtesy: a storage that refuses it stops no work, it is only logged."""
         try:
             self.object_store.write_bytes(progress_key(video_id), record.model_dump_json().encode())
-        except TransientFailure as error:
+        except NeuroVisionError as error:
             LOG.warning("%s", error)
 
     def read(self, video_id: str) -> ProgressRecord | None:
@@ -120,4 +122,4 @@ class StageProgress:
 
 def progress_key(video_id: str) -> str:
     """Object key of a video's progress record."""
-    return f"progress/{video_id}.json"
+    return f"{PROGRESS}/{video_id}.json"

@@ -12,7 +12,8 @@ import pytest
 from neurovision_assets.provenance import PROVENANCE_METADATA_KEY, Provenance
 from neurovision_assets.stage import runner
 from neurovision_assets.stage.failures import read_failure
-from resources.object_store import LOCK_FOLDER
+from resources.errors import ConfigurationError, NeuroVisionError, TransientFailure
+from resources.object_store import LOCK_FOLDER, ObjectInfo, ObjectStore
 from tests.toy_domain import ToyPlatform, corrupt, flaky, toy_platform
 
 
@@ -102,6 +103,66 @@ def test_a_transient_fault_is_tried_again_and_a_permanent_one_is_not(platform: T
     assert platform.materialized("total") == {one}
     assert platform.script.computed.count(("seed", "one")) == 3
     assert platform.script.computed.count(("seed", "two")) == 1
+
+
+def test_a_write_whose_answer_was_lost_is_not_computed_again(platform: ToyPlatform, monkeypatch: pytest.MonkeyPatch):
+    [only] = platform.add("only")
+    write, lost = ObjectStore.write_bytes, [f"toy/seed/{only}.record.json"]
+
+    def write_and_lose(store: ObjectStore, key: str, data: bytes) -> ObjectInfo:
+        info = write(store, key, data)
+        if key in lost:
+            lost.remove(key)
+            raise flaky()
+        return info
+
+    monkeypatch.setattr(ObjectStore, "write_bytes", write_and_lose)
+    assert platform.run([only]).success
+    assert lost == []
+    assert platform.script.computed.count(("seed", "only")) == 1
+
+
+@pytest.mark.parametrize("failure", [TransientFailure, ConfigurationError])
+def test_a_store_that_refuses_even_the_record_of_a_failure_stops_nobody_else(
+    platform: ToyPlatform, monkeypatch: pytest.MonkeyPatch, failure: type[NeuroVisionError]
+):
+    first, second = platform.add("first", "second")
+    platform.script.faults["double", "first"] = [corrupt("first")]
+    write = ObjectStore.write_bytes
+
+    def refuse(store: ObjectStore, key: str, data: bytes) -> ObjectInfo:
+        if first in key:
+            raise failure("The credentials are not accepted.", subject="storage", remedy="Correct them.")
+        return write(store, key, data)
+
+    def forbid(store: ObjectStore, key: str) -> None:
+        if "failure" in key and first in key:
+            raise failure("The credentials are not accepted.", subject="storage", remedy="Correct them.")
+
+    monkeypatch.setattr(ObjectStore, "write_bytes", refuse)
+    monkeypatch.setattr(ObjectStore, "delete", forbid)
+    assert not platform.run([first, second]).success
+    assert platform.materialized("total") == {second}
+
+
+def test_a_store_that_fails_after_the_last_write_is_a_failure_of_that_video(
+    platform: ToyPlatform, monkeypatch: pytest.MonkeyPatch
+):
+    first, second = platform.add("first", "second")
+
+    def refuse(_: ObjectStore, key: str) -> None:
+        if key == f"toy/seed/{first}.failure.json":
+            raise flaky()
+
+    monkeypatch.setattr(ObjectStore, "delete", refuse)
+    assert not platform.run([first, second]).success
+    assert platform.materialized("total") == {second}
+    failure = read_failure(platform.store, "toy/seed", first)
+    assert failure is not None
+    assert failure.kind == "transient"
+    monkeypatch.undo()
+    assert platform.run([first]).success
+    assert platform.script.computed.count(("seed", "first")) == 1, "it had been published"
 
 
 def test_nothing_is_computed_twice_and_a_changed_parameter_recomputes_what_stands_on_it(platform: ToyPlatform):

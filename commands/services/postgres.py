@@ -111,6 +111,21 @@ class Postgres(LocalServer):
             connection.close()
         return self.url(name)
 
+    def change_passwords(self, password: str) -> None:
+        """Give all roles of databases another password and end their sessions: those would not be asked again."""
+        connection = self._connect(SUPERUSER)
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper")
+                for (name,) in cursor.fetchall():
+                    cursor.execute(f'ALTER ROLE "{name}" PASSWORD %s', [password])
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> %s", [SUPERUSER]
+                )
+        finally:
+            connection.close()
+
     def url(self, name: str) -> str:
         """Where a role finds its database, password included."""
         return f"postgresql+psycopg2://{name}:{quote(self.password, safe='')}@{HOST}:{self.port}/{name}"

@@ -64,7 +64,7 @@ class SeaweedFs(LocalServer):
 
     Args:
         folder: of its data and its log.
-        identities: who may use it.
+        identities: who may use it; what is changed later counts from the next start on.
         certificate: with one, S3 speaks TLS at a port of its own besides.
         volumes: of 256 MB that it may make.
         port: of S3; a free one when None.
@@ -84,7 +84,7 @@ class SeaweedFs(LocalServer):
         encryption_key: str = "",
     ) -> None:
         super().__init__(folder)
-        self._identities = tuple(identities)
+        self.identities = tuple(identities)
         self._certificate = certificate
         self._volumes = volumes
         self._encryption_key = encryption_key
@@ -153,7 +153,7 @@ class SeaweedFs(LocalServer):
                 "credentials": [{"accessKey": who.access_key, "secretKey": who.secret_key}],
                 "actions": list(who.actions),
             }
-            for who in self._identities
+            for who in self.identities
         ]
         config = self.folder / "s3.json"
         config.touch(mode=0o600)
@@ -182,7 +182,7 @@ class SeaweedFs(LocalServer):
         import boto3
         from botocore.config import Config
 
-        who = self._identities[0]
+        who = self.identities[0]
         client = boto3.client(
             "s3",
             endpoint_url=self.url,

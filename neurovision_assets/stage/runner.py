@@ -133,10 +133,10 @@ class StageRun:
             required = profile.profile.is_required(self.spec.name)
             check_models(self.pipeline, profile, self.inference)
             record, reused = self._result(upload, profile, progress)
+            clear_failure(self.store, self.spec.asset, video_id)
+            told = events.materialization(self.spec, record, self.reader, self.context.instance, reused=reused)
         except Exception as error:  # noqa: BLE001 - one video's fault, of whatever kind, must not stop another's
             return self._failed(error, video_id, progress, required=required)
-        clear_failure(self.store, self.spec.asset, video_id)
-        told = events.materialization(self.spec, record, self.reader, self.context.instance, reused=reused)
         self._index(record)
         progress(1.0, self.spec.progress.message.format(**record.counts))
         return Ended((told, *events.checks_passed(self.spec, video_id)), record=record)
@@ -162,7 +162,9 @@ class StageRun:
             progress(0.0)
             for attempt in self._attempts():
                 with attempt:
-                    record = self._compute(upload, profile, basis, inputs, failures, progress)
+                    if attempt.retry_state.attempt_number > 1:  # of the last write only the answer may have been lost
+                        stored = self._reusable(upload.video_id, profile, basis)
+                    record = stored or self._compute(upload, profile, basis, inputs, failures, progress)
         return record, False
 
     def _inputs(
@@ -315,5 +317,5 @@ def _storage_may_refuse(context: dg.AssetExecutionContext) -> Iterator[None]:
     """The record of a failure is lost where the storage is what failed; Dagster's own log still has it."""
     try:
         yield
-    except TransientFailure as error:
+    except NeuroVisionError as error:
         context.log.error(f"The failure's record could not be written: {error}")
