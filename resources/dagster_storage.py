@@ -5,6 +5,9 @@ what is stored.
 
 Why: Dagster opens and closes a connection for every single statement. A run of eight stages has some 700, each with
 PostgreSQL's hash of the password, and a hundred runs would ask for connections faster than a server makes processes.
+
+A database that was lost and comes back empty gets Dagster's tables from whoever connects first, as at a start: else
+daemon and webserver would fail until a person started them anew. ``sensors.known_videos`` takes the videos up again.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import Any, Self
 from dagster import IntSource, StringSource
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from resources.postgres import open_server, with_password
 
@@ -40,6 +43,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
             overflow=OVERFLOW,
             isolation_level="AUTOCOMMIT",
         )
+        event.listen(self._pool, "connect", self._require_tables)
         self._share(self._pool)
 
     @classmethod
@@ -52,6 +56,15 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         """Called by Dagster with what ``dagster.yaml`` says."""
         url = with_password(config_value["postgres_url"], URL_VARIABLE)
         return cls(url.render_as_string(hide_password=False), config_value["pool_size"], inst_data)
+
+    def _require_tables(self, connection: Any, _record: Any) -> None:
+        """Make the tables where a new connection finds none; one question a connection, and there are few."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('runs') IS NULL OR to_regclass('event_logs') IS NULL")
+            is_empty = cursor.fetchone()[0]
+        connection.rollback()  # whoever gets the connection begins anew
+        if is_empty:
+            DagsterPostgresStorage(self.postgres_url)
 
     def _share(self, pool: Engine) -> None:
         for storage in (self._run_storage, self._event_log_storage, self._schedule_storage):

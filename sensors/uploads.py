@@ -61,7 +61,7 @@ def result_of(outcome: Outcome, default_profile: str) -> dg.SensorResult:
     watching = f"{len(outcome.state.seen)} file(s) watched, {len(outcome.state.taken)} wait for their runs."
     keys = [record.video_id for record in outcome.registered]
     return dg.SensorResult(
-        run_requests=[_run_request(record, default_profile) for record in outcome.registered],
+        run_requests=[run_request(record, default_profile) for record in outcome.registered],
         skip_reason=None if outcome.registered else watching,
         cursor=outcome.state.model_dump_json(),
         dynamic_partitions_requests=[video_ids.build_add_request(keys)] if keys else [],
@@ -73,7 +73,8 @@ def result_of(outcome: Outcome, default_profile: str) -> dg.SensorResult:
     )
 
 
-def _run_request(record: UploadRecord, default_profile: str) -> dg.RunRequest:
+def run_request(record: UploadRecord, default_profile: str) -> dg.RunRequest:
+    """The run of a registered upload; the same upload asks for the same run."""
     return dg.RunRequest(
         partition_key=record.video_id,
         run_key=record.run_key,
