@@ -33,6 +33,7 @@ from resources.object_store import ObjectStore
 from resources.progress import ProgressBoard
 from resources.settings import Settings, load_settings
 from sensors.callbacks import callback_sensors
+from sensors.known_videos import known_videos_sensor
 from sensors.learning import learning_sensors
 from sensors.recovery import recovery_sensor
 from sensors.review_requests import review_requests_sensor
@@ -67,7 +68,14 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
         asset_checks=[uploads_accepted, *training_checks],
         jobs=[process_video_job, dataset_job, reprocess_job, retrain_job, watch_drift_job],
         schedules=[weekly_retraining, weekly_drift],
-        sensors=[uploads_sensor, recovery_sensor, review_requests_sensor, *learning_sensors, *callback_sensors],
+        sensors=[
+            uploads_sensor,
+            known_videos_sensor,
+            recovery_sensor,
+            review_requests_sensor,
+            *learning_sensors,
+            *callback_sensors,
+        ],
         resources={**build_resources(load_settings()), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )
