@@ -6,6 +6,7 @@ the answers are shown (``doctor``), the libraries' own errors (``resources``). O
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -26,6 +27,8 @@ DEADLINE_S: Final = 30.0
 CONNECT_S: Final = 3.0
 READY_TRIES: Final = 4
 """Each waits some seconds; the first request opens the connection, which a busy machine does slowly."""
+MLFLOW_CA_FILE: Final = "MLFLOW_TRACKING_SERVER_CERT_PATH"
+"""MLflow's own variable: its client reads it too."""
 PORTS: Final = {"http": 80, "https": 443, "grpc": 8001, "postgresql": 5432}
 
 
@@ -133,8 +136,7 @@ def _others(settings: Settings) -> Iterator[Check]:
 def _application_database(settings: Settings) -> None:
     from resources.database.engine import Database
 
-    with Database.of(settings).reading():
-        pass
+    Database.of(settings).check()
 
 
 def _replica(settings: Settings) -> None:
@@ -185,8 +187,15 @@ def _triton(settings: Settings) -> None:
 def _mlflow(settings: Settings) -> None:
     import requests
 
+    trusted = os.environ.get(MLFLOW_CA_FILE) or True
     try:
-        answer = requests.get(f"{settings.mlflow_url}/health", timeout=CONNECT_S)
+        answer = requests.get(f"{settings.mlflow_url}/health", timeout=CONNECT_S, verify=trusted)
+    except requests.exceptions.SSLError as error:
+        raise ConfigurationError(
+            "MLflow's certificate is not trusted.",
+            subject=MLFLOW_CA_FILE,
+            remedy="Name the file with the certificate of the authority that signed it.",
+        ) from error
     except requests.RequestException as error:
         raise TransientFailure(
             f"MLflow does not answer ({type(error).__name__}).", subject=settings.mlflow_url, remedy="Start it."

@@ -49,8 +49,10 @@ def become(command: Sequence[str]) -> None:
     elif command[0] in DAGSTER_PROGRAMS:
         os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
     sys.stdout.flush()
+    beside = Path(sys.executable).with_name(command[0])  # outside of a container they need not be on the PATH
+    program = str(beside) if beside.is_file() else command[0]
     try:
-        os.execvp(command[0], list(command))  # noqa: S606 - the program is what the deployment names
+        os.execvp(program, list(command))  # noqa: S606 - the program is what the deployment names
     except OSError as error:
         raise ConfigurationError(
             f"It cannot be started ({error.strerror}).", subject=command[0], remedy="Correct the container's command."

@@ -6,6 +6,7 @@ Belongs here: one look before work starts. Does not belong here: making or migra
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -13,6 +14,9 @@ from resources.dagster_storage import URL_VARIABLE
 from resources.database.server import refusal
 from resources.errors import ConfigurationError, TransientFailure
 from resources.postgres import open_server, with_password, without_password
+
+MIGRATE: Final = "python -m commands.container dagster instance migrate"
+"""Dagster's own command, with our settings and secrets."""
 
 
 def require_current_schema(url: str) -> None:
@@ -47,6 +51,6 @@ def require_current_schema(url: str) -> None:
         raise ConfigurationError(
             f"Dagster's tables are of another version (they are at {found}, the installed Dagster at {wanted}).",
             subject=URL_VARIABLE,
-            remedy="Older tables: stop the platform, make a backup, run `dagster instance migrate`; newer ones need "
-            "the newer Dagster.",
+            remedy=f"Older tables: stop the platform, make a backup, run `{MIGRATE}`. "
+            "Newer ones need the newer Dagster.",
         )

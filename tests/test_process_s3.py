@@ -1,7 +1,7 @@
 """The main job with its objects and its logs on S3: the same results as in a folder, and no secret anywhere."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -117,22 +117,3 @@ def test_what_a_run_prints_is_found_in_the_bucket(
         if entry["Key"].endswith(".out")
     ]
     assert printed == [b"hello from a run\n"]
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "line"),
-    [
-        ("AWS_SECRET_ACCESS_KEY", "planted-and-wrong", "error: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: "),
-        ("NEUROVISION_OBJECT_STORE_URL", "s3://no-such-bucket/x", "error: NEUROVISION_OBJECT_STORE_URL: The bucket"),
-    ],
-)
-def test_what_is_wrong_is_one_line_before_any_work(
-    on_s3: BucketHome, shared_data: Path, name: str, value: str, line: str
-):
-    environment = {key: text for key, text in on_s3.environment.items() if key != f"{name}_FILE"}
-    wrong = replace(on_s3, environment=environment | {name: value})
-    failed = wrong.process(shared_data / "surgery" / "clips" / CLIP, PROFILE)
-    assert failed.code == 1
-    assert failed.err.startswith(line)
-    assert len(failed.err.splitlines()) == 1
-    assert "planted" not in failed.err + failed.out

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlche
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from resources.database import server
-from resources.database.schema import SETTING, bring_up_to_date, current_revision
+from resources.database.schema import SETTING, bring_up_to_date, current_revision, require_known
 from resources.database.tables import SCHEMA_REVISION
 from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure, TransientFailure
 from resources.postgres import is_postgres, without_password
@@ -56,6 +56,19 @@ class Database(dg.ConfigurableResource):  # type: ignore[type-arg]
             replica_url=without_password(settings.database_replica_url) if settings.database_replica_url else "",
             pool_size=settings.database_pool_size,
         )
+
+    def check(self) -> None:
+        """It answers, and was not made by a newer version of this code; nothing is made or migrated.
+
+        Raises:
+            NeuroVisionError: one of these is not so.
+        """
+        engine = open_engine(self.url, self.pool_size)
+        with _in_our_words(self.url), _reader(engine) as connection, connection.begin():
+            revision = current_revision(connection)
+            if revision not in {None, SCHEMA_REVISION}:
+                require_known(str(revision))
+        engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

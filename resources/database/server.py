@@ -23,7 +23,8 @@ OVERFLOW = 4
 """Sensors look in four threads; connections beyond the pool are closed after use."""
 READER = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 """One state of the database for all statements of a transaction, as SQLite's readers have it."""
-REFUSED = ("password authentication failed", "no password supplied", "does not exist", "pg_hba.conf", "certificate")
+WRONG_TLS = ("certificate", "SSL was required")
+REFUSED = ("password authentication failed", "no password supplied", "does not exist", "pg_hba.conf", *WRONG_TLS)
 """What PostgreSQL says of a connection that another try would not help; its library gives no code for these."""
 
 
@@ -60,12 +61,14 @@ def prepare(connection: Connection, bring_up_to_date: Callable[[Connection], Non
 
 def refusal(error: Exception, subject: str, variable: str = SETTING) -> ConfigurationError | None:
     """What is wrong with the setting where the server refuses the connection for good, None where it does not."""
-    said = str(getattr(error, "orig", None) or "")
-    if not isinstance(error, OperationalError) or not any(words in said for words in REFUSED):
+    said = str(getattr(error, "orig", None) or "").splitlines()
+    lines = [line for line in said if any(words in line for words in REFUSED)]
+    if not isinstance(error, OperationalError) or not lines:
         return None
-    reason = said.strip().splitlines()[-1].rpartition("FATAL:")[2].strip()
+    reason = lines[-1].rpartition("FATAL:")[2].rpartition(" failed: ")[2].strip()
+    remedy = "Correct user, password (in the URL, or PGPASSWORD) and database."
+    if any(words in reason for words in WRONG_TLS):
+        remedy = "Name the authority's certificate in the URL: ?sslmode=verify-full&sslrootcert=FILE."
     return ConfigurationError(
-        f"PostgreSQL refuses the connection to {subject} ({reason}).",
-        subject=variable,
-        remedy="Correct user, password (in the URL, or PGPASSWORD) and database.",
+        f"PostgreSQL refuses the connection to {subject} ({reason}).", subject=variable, remedy=remedy
     )

@@ -27,7 +27,11 @@ CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
 POOL_CONNECTIONS = 16
 SUBJECT = "NEUROVISION_OBJECT_STORE_URL"
+ENDPOINT = "NEUROVISION_S3_ENDPOINT_URL"
+CA_FILE = "NEUROVISION_S3_CA_FILE"
 CREDENTIALS = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
+UNREADABLE_CA = ("[Errno", "X509", "PEM", "NO_CERTIFICATE")
+"""OpenSSL's words for a file of certificates that is not there or is something else."""
 NO_OBJECT = frozenset({"NoSuchKey", "404", "NotFound"})
 NO_BUCKET = frozenset({"NoSuchBucket"})
 CHANGED = frozenset({"PreconditionFailed", "412"})
@@ -103,7 +107,7 @@ def _client(server: Server, attempts: int, _environment: tuple[tuple[str, str], 
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
             f"The S3 server cannot be addressed ({error}).",
-            subject="NEUROVISION_S3_ENDPOINT_URL",
+            subject=ENDPOINT,
             remedy="Write http://host:port or https://host:port.",
         ) from error
 
@@ -145,15 +149,34 @@ def failure_of(error: BaseException, subject: str, bucket: str) -> NeuroVisionEr
         return missing_object(subject)
     if code in CHANGED:
         return TransientFailure("The object changed while it was read.", subject=subject, remedy="Start it again.")
-    if isinstance(error, exceptions.SSLError):
-        return ConfigurationError(
-            "The S3 server's certificate is not trusted.",
-            subject="NEUROVISION_S3_CA_FILE",
-            remedy="Name the file with the certificate of the authority that signed it.",
-        )
+    if isinstance(error, exceptions.SSLError) and (wrong := _wrong_tls(str(error))):
+        return wrong
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return _wrong_credentials("They are not set.")
     return _refusal(code, subject, bucket) or _no_answer(error, code, subject)
+
+
+def _wrong_tls(said: str) -> NeuroVisionError | None:
+    """What is wrong with settings of TLS, None where the connection only broke: a server that restarts does that."""
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return ConfigurationError(
+            "The S3 server's certificate is not trusted.",
+            subject=CA_FILE,
+            remedy="Name the file with the certificate of the authority that signed it.",
+        )
+    if any(words in said for words in UNREADABLE_CA):
+        return ConfigurationError(
+            "The file holds no certificates that can be read.",
+            subject=CA_FILE,
+            remedy="Name a PEM file of the authority's certificate that this user may read.",
+        )
+    if "WRONG_VERSION_NUMBER" in said:
+        return ConfigurationError(
+            "The S3 server does not speak TLS at this address.",
+            subject=ENDPOINT,
+            remedy="Write http://, or the port where it does.",
+        )
+    return None
 
 
 def _refusal(code: str, subject: str, bucket: str) -> NeuroVisionError | None:
