@@ -153,6 +153,12 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield f"s3://{BUCKET}/triton"
 
 
+def everything(root: Path) -> dict[str, bytes]:
+    """What a repository has, without the marks of a mirror."""
+    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(".")}
+
+
 def machine(folder: Path, bucket: str, server: TritonServer | None = None) -> InferenceResource:
     """A machine with a mirror of its own."""
     fields = {"engine": "triton", "triton_url": server.grpc_url} if server else {}
@@ -211,6 +217,21 @@ def test_only_whole_versions_are_mirrored_and_only_what_changed(bucket: str, tmp
     store.delete(f"{NAME}/2/model.onnx")
     there.fetch(mirror)
     assert ModelRepository(mirror).versions_on_disk(NAME) == [1]
+
+
+def test_a_bucket_that_was_lost_is_filled_again_from_a_machine_that_had_all(bucket: str, tmp_path: Path):
+    home = without_seed(tmp_path / "first")
+    install(home, NAME, graph("Identity"), more=TWO_VERSIONS)
+    promote(machine(home, bucket), tmp_path, "Abs", "1.1.0")
+    before = everything(home)
+    store = RepositoryBucket(bucket).store
+    for folder in ("", "/1", "/2", "/configs"):
+        for info in store.list_folder(f"{NAME}{folder}"):
+            store.delete(info.key)
+    assert machine(home, bucket).models.versions_on_disk(NAME) == [1, 2], "trained versions are nowhere else"
+    assert everything(home).keys() == before.keys()
+    mirror = without_seed(tmp_path / "second")
+    assert machine(mirror, bucket).models.versions_on_disk(NAME) == [1, 2]
 
 
 def test_a_publication_that_was_killed_does_not_block_its_number(

@@ -49,6 +49,9 @@ class RepositoryBucket:
     def fetch(self, root: Path) -> None:
         """Bring this machine's folder up to date; only what changed is loaded, a version appears whole.
 
+        A bucket without a single object is a new one or one that was lost: nothing is removed here on its word, and
+        :meth:`add_missing` fills it from this folder.
+
         Raises:
             ConfigurationError: the bucket cannot be used.
             TransientFailure: it does not answer.
@@ -58,6 +61,8 @@ class RepositoryBucket:
             state = root / STATE_FILE
             known: dict[str, str] = json.loads(state.read_text()) if state.is_file() else {}
             there = dict(self._tags())
+            if not there:
+                return
             whole = {str(PurePosixPath(key).parent) for key in there if PurePosixPath(key).name == MODEL_FILE}
             there = {key: tag for key, tag in there.items() if not _is_version(key) or _version_of(key) in whole}
             changed = sorted(key for key, tag in there.items() if known.get(key) != tag or not (root / key).is_file())
