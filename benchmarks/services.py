@@ -31,6 +31,27 @@ FIRST_NUMBER = 100
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What was asked of each pair.
+
+    Attributes:
+        videos: that are uploaded.
+        fault_s: how long the fault lasts.
+        patience_s: how long is waited for what should come.
+    """
+
+    videos: int
+    fault_s: float
+    patience_s: float
+
+    def wait_for(self, is_so: Callable[[], bool]) -> None:
+        """Until it is so, or patience ends: then the row shows what is missing."""
+        deadline_s = time.monotonic() + self.patience_s
+        while time.monotonic() < deadline_s and not is_so():
+            time.sleep(POLL_S)
+
+
 @dataclass
 class Row:
     """What came of one pair.
@@ -83,16 +104,17 @@ def main() -> None:
     parser.add_argument("--faults", nargs="+", choices=FAULTS, default=[name for name in FAULTS if name != "none"])
     parser.add_argument("--videos", type=int, default=VIDEOS)
     parser.add_argument("--fault-s", type=float, default=FAULT_S, help="how long each fault lasts")
+    parser.add_argument("--patience-s", type=float, default=PATIENCE_S, help="how long is waited for what should come")
     chosen = parser.parse_args()
     faults = [name for name in FAULTS if name in chosen.faults]
     print("| server | fault | reports | failed runs | s | s after the fault | written twice |", flush=True)
     with Steal() as steal:
         for server in chosen.servers:
-            one_server(server, faults, chosen.videos, chosen.fault_s)
+            one_server(server, faults, Asked(chosen.videos, chosen.fault_s, chosen.patience_s))
     print(f"{machine()}; taken by other machines: {steal.share:.0%}")
 
 
-def one_server(server: str, faults: Sequence[str], videos: int, fault_s: float) -> None:
+def one_server(server: str, faults: Sequence[str], asked: Asked) -> None:
     """Its rows; a scene that did not get over a fault is not used for the next."""
     with ExitStack() as exits:
         here: Scene | None = None
@@ -102,14 +124,14 @@ def one_server(server: str, faults: Sequence[str], videos: int, fault_s: float) 
                 continue
             here = here or exits.enter_context(scene(server))
             first = FIRST_NUMBER * (number + 1)
-            row = pair(here, fault, range(first, first + videos), fault_s)
+            row = pair(here, fault, range(first, first + asked.videos), asked)
             print(row.told(), flush=True)
             if not row.is_over:
                 exits.close()
                 here = None
 
 
-def pair(here: Scene, fault: str, numbers: range, fault_s: float) -> Row:
+def pair(here: Scene, fault: str, numbers: range, asked: Asked) -> Row:
     """One fault in the middle of one backfill."""
     row = Row(here.victim.name, fault, len(numbers))
     before = set(here.runs() or {})
@@ -120,19 +142,19 @@ def pair(here: Scene, fault: str, numbers: range, fault_s: float) -> Row:
 
         started_s = time.monotonic()
         here.upload(numbers)
-        wait_for(lambda: len(reports()) >= max(1, len(numbers) // 4))
+        asked.wait_for(lambda: len(reports()) >= max(1, len(numbers) // 4))
         end = FAULTS[fault](here)
         begun_s = time.monotonic()
         row.doctor = here.doctor() if fault != "none" else []
-        time.sleep(max(0.0, fault_s - (time.monotonic() - begun_s)))
+        time.sleep(max(0.0, asked.fault_s - (time.monotonic() - begun_s)))
         end()
         ended_s = time.monotonic()
         if fault == "empty" and here.victim is here.stack.store:
-            wait_for(Quiet(here))
+            asked.wait_for(Quiet(here))
             lost = sorted(set(numbers) - reports())
             row.again = len(lost)
             here.upload(lost)
-        wait_for(lambda: len(reports()) == len(numbers) and is_idle(here))
+        asked.wait_for(lambda: len(reports()) == len(numbers) and is_idle(here))
         row.took_s, row.after_s = time.monotonic() - started_s, time.monotonic() - ended_s
         row.reports = len(reports())
     failed = [run for run, status in (here.runs() or {}).items() if status == "FAILURE" and run not in before]
@@ -165,16 +187,6 @@ class Quiet:
         if not is_idle(self._here):
             self._busy_s = time.monotonic()
         return time.monotonic() - self._busy_s >= QUIET_S
-
-
-def wait_for(is_so: Callable[[], bool]) -> bool:
-    """Until it is so, or patience ends: then the row shows what is missing."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline_s:
-        if is_so():
-            return True
-        time.sleep(POLL_S)
-    return False
 
 
 if __name__ == "__main__":
