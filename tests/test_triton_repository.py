@@ -223,6 +223,7 @@ def test_a_bucket_that_was_lost_is_filled_again_from_a_machine_that_had_all(buck
     home = without_seed(tmp_path / "first")
     install(home, NAME, graph("Identity"), more=TWO_VERSIONS)
     promote(machine(home, bucket), tmp_path, "Abs", "1.1.0")
+    assert machine(home, bucket).models.names() == [NAME], "its copy is the bucket's from now on"
     before = everything(home)
     store = RepositoryBucket(bucket).store
     for folder in ("", "/1", "/2", "/configs"):
