@@ -23,6 +23,8 @@ def of_kind(kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 WORKLOADS = dict(of_kind("Deployment"))
 SERVICES = dict(of_kind("Service"))
+CHART = load(KUBERNETES / "dagster-values.yaml")
+POOLS = list(yaml.safe_load_all((KUBERNETES / "nodes" / "karpenter.yaml").read_text(encoding="utf-8")))
 SETTINGS = next(document["data"] for name, document in of_kind("ConfigMap") if name == "neurovision-settings")
 
 
@@ -98,10 +100,63 @@ def test_triton_is_asked_whether_it_is_ready_and_scales_with_its_queue() -> None
 
 
 def test_a_budget_lets_a_node_be_drained_and_matches_pods() -> None:
-    for name, budget in of_kind("PodDisruptionBudget"):
+    labels = {name: workload["spec"]["template"]["metadata"]["labels"] for name, workload in WORKLOADS.items()}
+    labels["webserver"] = {"app.kubernetes.io/name": "dagster", "component": "dagster-webserver"}  # the chart's
+    replicas = {scaler["spec"]["scaleTargetRef"]["name"] for _, scaler in of_kind("HorizontalPodAutoscaler")}
+    replicas |= {"webserver"} if CHART["dagsterWebserver"]["replicaCount"] > 1 else set()
+    budgets = dict(of_kind("PodDisruptionBudget"))
+    assert set(budgets) == replicas, "what has several replicas has a budget"
+    for name, budget in budgets.items():
         assert "minAvailable" not in budget["spec"], "with one replica no node could be drained"
-        labels = WORKLOADS[name]["spec"]["template"]["metadata"]["labels"]
-        assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
+        assert budget["spec"]["selector"]["matchLabels"].items() <= labels[name].items()
+
+
+def selected_pools() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """The pool that each kind of pod asks for, and what it tolerates."""
+    run = CHART["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
+    locations = CHART["dagster-user-deployments"]["deployments"]
+    pods = [workload["spec"]["template"]["spec"] for workload in WORKLOADS.values()]
+    for pod in [run, CHART["dagsterWebserver"], CHART["dagsterDaemon"], *locations, *pods]:
+        yield pod["nodeSelector"]["neurovision.io/pool"], pod.get("tolerations", [])
+    (text,) = BASE["settings.yaml/ConfigMap/neurovision-training-pod"]["data"].values()
+    training = yaml.safe_load(text)["pod_spec_config"]
+    yield training["node_selector"]["neurovision.io/pool"], training["tolerations"]
+
+
+def test_every_pool_that_a_pod_asks_for_has_nodes_which_it_tolerates() -> None:
+    pools = {pool["metadata"]["name"]: pool["spec"] for pool in POOLS}
+    assert {name for name, _ in selected_pools()} == set(pools)
+    for name, tolerated in selected_pools():
+        node = pools[name]["template"]
+        assert node["metadata"]["labels"] == {"neurovision.io/pool": name}
+        for taint in node["spec"].get("taints", []):
+            assert {**taint, "operator": "Equal"} in tolerated, name
+
+
+def replicas_of_triton(overlay: str) -> int:
+    documents_of = dict(documents(KUBERNETES / "overlays" / overlay))
+    (scaler,) = [one for one in documents_of.values() if one["kind"] == "HorizontalPodAutoscaler"]
+    return int(scaler["spec"]["maxReplicas"])
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_cards_suffice_for_all_replicas_while_one_is_replaced_and_for_a_training(overlay: str) -> None:
+    quotas = [*documents(KUBERNETES / "overlays" / overlay), *BASE.items()]
+    quota = next(one["spec"]["hard"] for _, one in quotas if one["kind"] == "ResourceQuota")
+    most = replicas_of_triton(overlay) + WORKLOADS["inference"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    assert int(quota["requests.nvidia.com/gpu"]) >= most + 1, "a rollout or a training would wait for ever"
+    limits = {pool["metadata"]["name"]: pool["spec"]["limits"] for pool in POOLS}
+    assert int(limits["gpu"]["nvidia.com/gpu"]) >= most
+    assert "count/jobs.batch" not in quota, "ended jobs are kept for a day: it would cap the videos of a day"
+
+
+def test_nodes_suffice_for_the_runs_that_the_queue_lets_go() -> None:
+    launcher = CHART["runLauncher"]["config"]["k8sRunLauncher"]
+    (limits,) = [pool["spec"]["limits"] for pool in POOLS if pool["metadata"]["name"] == "runs"]
+    at_once = CHART["concurrency"]["runs"]["maxConcurrentRuns"]
+    assert int(limits["cpu"]) >= at_once * int(launcher["resources"]["limits"]["cpu"])
+    pods = next(one["spec"]["hard"]["pods"] for _, one in of_kind("ResourceQuota"))
+    assert int(pods) >= at_once + 20, "webserver, daemon, locations, Triton, MLflow"
 
 
 def test_services_reach_ports_that_pods_open() -> None:

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Brings a commit's images into a cluster: deploy.sh staging|production REGISTRY/NAME TAG. Needs kubectl with a context of that
-# name, and helm. Safe to repeat. A rollout that does not become ready fails here and leaves the old pods serving.
+# Brings a commit's images into a cluster: deploy.sh staging|production REGISTRY/NAME TAG [MORE FOR HELM]. Needs kubectl with a
+# context of that name, and helm. Safe to repeat. A rollout that does not become ready fails here and leaves the old pods serving.
+# After an update of Dagster: deploy.sh … --set migrate.enabled=true (a job that brings Dagster's tables up to date).
 set -eu
 stage=$1 images=$2 tag=$3
+shift 3
 cd "$(dirname "$0")"
 chart_version=$(sed -n 's/^dagster==//p' ../../requirements.lock)
 rendered=$(mktemp)
@@ -21,7 +23,8 @@ helm upgrade --install dagster dagster --repo https://dagster-io.github.io/helm 
     --set "dagster-user-deployments.deployments[0].image.repository=$images/platform" \
     --set "dagster-user-deployments.deployments[0].image.tag=$tag" \
     --set "dagster-user-deployments.deployments[1].image.repository=$images/platform" \
-    --set "dagster-user-deployments.deployments[1].image.tag=$tag"
+    --set "dagster-user-deployments.deployments[1].image.tag=$tag" \
+    "$@"
 
 for name in inference mlflow; do
     kubectl --namespace neurovision rollout status "deployment/$name" --timeout 15m
