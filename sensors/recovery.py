@@ -33,6 +33,7 @@ MOST_TRIES = 6
 RUNS_SEEN = 200
 REQUESTS_PER_TICK = 10
 TRY_TAG = "neurovision/recovery"
+_REPORT_KEY = dg.AssetKey.from_user_string(REPORT.asset)
 NEVER_AGAIN = frozenset({"permanent", "unexpected"})
 """Kinds of failure that the same input would meet again. A configuration may be corrected meanwhile."""
 
@@ -59,7 +60,7 @@ def recovery_sensor(
 
 
 def requests(instance: dg.DagsterInstance, store: ObjectStore, now_s: float) -> Iterator[dg.RunRequest]:
-    """Runs to ask for, oldest failure first.
+    """Runs to ask for, oldest failure first: of the main job's videos, and of those of a backfill up to the report.
 
     Args:
         instance: with the failed runs.
@@ -67,12 +68,14 @@ def requests(instance: dg.DagsterInstance, store: ObjectStore, now_s: float) -> 
         now_s: seconds since 1970.
     """
     since = dt.datetime.fromtimestamp(now_s, dt.UTC) - LOOKS_BACK
-    failed = dg.RunsFilter(job_name=PROCESS_VIDEO, statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
+    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
     known = set(instance.get_dynamic_partitions("video_id"))
     for record in reversed(instance.get_run_records(failed, limit=RUNS_SEEN)):
         run, tries = record.dagster_run, int(record.dagster_run.tags.get(TRY_TAG, "0"))
         pause_s = FIRST_PAUSE_S * 2**tries
         if tries >= MOST_TRIES or record.end_time is None or now_s - record.end_time < pause_s:
+            continue
+        if run.job_name != PROCESS_VIDEO and _REPORT_KEY not in (run.asset_selection or ()):
             continue
         for video_id in videos_of(run, instance):
             if video_id in known and _may_succeed(store, video_id, run.run_id) and _is_newest(instance, run, video_id):

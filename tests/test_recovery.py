@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import create_run_for_test
 
 from jobs.process_video import PROCESS_VIDEO
 from neurovision_assets.partitions import video_ids
@@ -103,3 +104,17 @@ def test_a_video_that_was_removed_is_not_asked_for(instance: dg.DagsterInstance,
     noted(store, run(instance), "transient")
     instance.delete_dynamic_partition(str(video_ids.name), VIDEO)
     assert asked(instance, store) == []
+
+
+@pytest.mark.parametrize(("last", "count"), [("report", 2), ("frames", 0)])
+def test_videos_of_a_backfill_up_to_the_report_get_a_run_each(
+    instance: dg.DagsterInstance, store: ObjectStore, last: str, count: int
+):
+    other = "operation_002-2f3a9c2b"
+    instance.add_dynamic_partitions(str(video_ids.name), [other])
+
+    span = {"dagster/asset_partition_range_start": VIDEO, "dagster/asset_partition_range_end": other}
+    selection = frozenset(dg.AssetKey(["surgery", name]) for name in ("video", last))
+    backfill = create_run_for_test(instance, job_name="__ASSET_JOB", tags=span, asset_selection=selection)
+    instance.report_run_failed(backfill)
+    assert [request.partition_key for request in asked(instance, store)] == [VIDEO, other][:count]
