@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+
 from benchmarks.slow_link import SlowLink
 from commands.platform import stop
 from commands.services.server import LocalServer, free_port
@@ -123,6 +125,12 @@ class Scene:
         rows = self._ask("SELECT run_id, status FROM runs")
         return None if rows is None else {str(run): str(status) for run, status in rows}
 
+    def told_reports(self) -> set[str]:
+        """Videos of whose report Dagster knows."""
+        query = "SELECT DISTINCT partition FROM event_logs WHERE dagster_event_type = %s AND asset_key = %s"
+        rows = self._ask(query, ["ASSET_MATERIALIZATION", dg.AssetKey(["surgery", "report"]).to_string()])
+        return {str(video) for (video,) in rows or []}
+
     def reasons_of(self, runs: Sequence[str]) -> list[str]:
         """What Dagster was told of each run that failed."""
         query = (
@@ -158,11 +166,12 @@ def _reason(event: dict[str, Any]) -> str:
 
 
 @contextmanager
-def scene(server: str) -> Iterator[Scene]:
+def scene(server: str, logs: Path | None) -> Iterator[Scene]:
     """Servers and a platform; all of it is gone afterwards.
 
     Args:
         server: the one that will suffer; as root its disk is one of `DISK_BYTES`, which can be filled.
+        logs: where the platform's logs are kept, None for nowhere.
 
     Raises:
         SystemExit: the platform did not start.
@@ -172,6 +181,8 @@ def scene(server: str) -> Iterator[Scene]:
     stack = LinkedStack(folder / "services", server)
     with ExitStack() as exits:
         exits.callback(shutil.rmtree, folder, ignore_errors=True)
+        if logs is not None:
+            exits.callback(_keep, stack.platform_home / "logs", logs / server)
         disk = stack.victim.folder
         disk.mkdir(parents=True)
         if os.geteuid() == 0:
@@ -185,6 +196,11 @@ def scene(server: str) -> Iterator[Scene]:
         if run_with(stack, "up", "--port", str(free_port())):
             raise SystemExit("the platform did not start")
         yield Scene(stack)
+
+
+def _keep(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
 
 
 def _stop_servers(stack: Stack) -> None:

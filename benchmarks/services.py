@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks.faults import FAULTS, NOT_APPLICABLE
 from benchmarks.measure import Steal, machine
@@ -60,7 +61,7 @@ class Row:
         server: that suffered.
         fault: what it suffered.
         videos: that were uploaded.
-        reports: that there are in the end.
+        reports: that there are in the end, in the store and as far as Dagster knows.
         again: videos that had to be uploaded again.
         failed: runs that ended so.
         took_s: from the uploads to the end of all runs.
@@ -105,16 +106,17 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=VIDEOS)
     parser.add_argument("--fault-s", type=float, default=FAULT_S, help="how long each fault lasts")
     parser.add_argument("--patience-s", type=float, default=PATIENCE_S, help="how long is waited for what should come")
+    parser.add_argument("--logs", type=Path, help="folder where the platform's logs are kept")
     chosen = parser.parse_args()
     faults = [name for name in FAULTS if name in chosen.faults]
     print("| server | fault | reports | failed runs | s | s after the fault | written twice |", flush=True)
     with Steal() as steal:
         for server in chosen.servers:
-            one_server(server, faults, Asked(chosen.videos, chosen.fault_s, chosen.patience_s))
+            one_server(server, faults, Asked(chosen.videos, chosen.fault_s, chosen.patience_s), chosen.logs)
     print(f"{machine()}; taken by other machines: {steal.share:.0%}")
 
 
-def one_server(server: str, faults: Sequence[str], asked: Asked) -> None:
+def one_server(server: str, faults: Sequence[str], asked: Asked, logs: Path | None) -> None:
     """Its rows; a scene that did not get over a fault is not used for the next."""
     with ExitStack() as exits:
         here: Scene | None = None
@@ -122,7 +124,7 @@ def one_server(server: str, faults: Sequence[str], asked: Asked) -> None:
             if why := NOT_APPLICABLE.get((server, fault)):
                 print(f"| {server} | {fault} | does not apply: {why} |", flush=True)
                 continue
-            here = here or exits.enter_context(scene(server))
+            here = here or exits.enter_context(scene(server, logs))
             first = FIRST_NUMBER * (number + 1)
             row = pair(here, fault, range(first, first + asked.videos), asked)
             print(row.told(), flush=True)
@@ -138,7 +140,8 @@ def pair(here: Scene, fault: str, numbers: range, asked: Asked) -> Row:
     with Watch(here.store) as watch:
 
         def reports() -> set[int]:
-            return watch.reported() & set(numbers)
+            there = watch.reported() & here.told_reports()
+            return {int(video.partition("-")[0].partition("_")[2]) for video in there} & set(numbers)
 
         started_s = time.monotonic()
         here.upload(numbers)

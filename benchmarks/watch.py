@@ -23,6 +23,7 @@ from resources.object_store import ObjectInfo, ObjectStore
 
 LOOK_EVERY_S = 2.0
 FAILURE_ENDING = "failure.json"
+REPORTS = f"{REPORT.asset}/"
 VIDEO_ID = re.compile(r"operation_\d+-[0-9a-f]+")
 
 
@@ -50,12 +51,9 @@ class Watch:
         self._ended.set()
         self._thread.join()
 
-    def reported(self) -> set[int]:
-        """Numbers of the operations that have a whole report, as of the last look."""
-        return {int(video.partition("-")[0].partition("_")[2]) for video in map(_video_of, self._reports())}
-
-    def _reports(self) -> list[str]:
-        return [key for key in list(self._versions) if key.startswith(f"{REPORT.asset}/")]
+    def reported(self) -> set[str]:
+        """Videos that have a whole report, as of the last look."""
+        return {PurePosixPath(key).name.partition(".")[0] for key in list(self._versions) if key.startswith(REPORTS)}
 
     def _run(self) -> None:
         while not self._ended.wait(LOOK_EVERY_S):
@@ -98,7 +96,3 @@ class Watch:
 def without_names(reason: str) -> str:
     """The same reason of two videos is one reason."""
     return VIDEO_ID.sub("VIDEO", reason)
-
-
-def _video_of(key: str) -> str:
-    return PurePosixPath(key).name.partition(".")[0]

@@ -4,14 +4,19 @@ A real Dagster instance (SQLite), a real folder; only the faults are injected.
 """
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
+from neurovision_assets.artifacts import ArtifactRecord
 from neurovision_assets.provenance import PROVENANCE_METADATA_KEY, Provenance
-from neurovision_assets.stage import runner
+from neurovision_assets.stage import events, runner
 from neurovision_assets.stage.failures import read_failure
+from neurovision_assets.stage.spec import StageSpec
 from resources.errors import ConfigurationError, NeuroVisionError, TransientFailure
 from resources.object_store import LOCK_FOLDER, ObjectInfo, ObjectStore
 from tests.toy_domain import ToyPlatform, corrupt, flaky, toy_platform
@@ -163,6 +168,30 @@ def test_a_store_that_fails_after_the_last_write_is_a_failure_of_that_video(
     monkeypatch.undo()
     assert platform.run([first]).success
     assert platform.script.computed.count(("seed", "first")) == 1, "it had been published"
+
+
+def test_a_database_of_dagster_s_that_is_gone_is_no_fault_of_a_stage(
+    platform: ToyPlatform, monkeypatch: pytest.MonkeyPatch
+):
+    """PostgreSQL's client gives up in words of its own after some tries; the cause tells what it was."""
+    first, second = platform.add("first", "second")
+    tell = events.materialization
+
+    def fail(spec: StageSpec, record: ArtifactRecord, *rest: Any, **more: Any) -> dg.AssetMaterialization:
+        if (spec.name, record.provenance.video_id) == ("seed", first):
+            try:
+                create_engine("sqlite:////no/such/folder/x.db").connect()
+            except OperationalError as error:
+                raise RuntimeError("too many retries for DB connection") from error
+        return tell(spec, record, *rest, **more)
+
+    monkeypatch.setattr(events, "materialization", fail)
+    assert not platform.run([first, second]).success
+    assert platform.materialized("total") == {second}
+    failure = read_failure(platform.store, "toy/seed", first)
+    assert failure is not None
+    assert failure.kind == "transient"
+    assert "Dagster's database cannot be used (unable to open database file)" in failure.reason
 
 
 def test_nothing_is_computed_twice_and_a_changed_parameter_recomputes_what_stands_on_it(platform: ToyPlatform):

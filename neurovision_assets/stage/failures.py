@@ -6,10 +6,11 @@ Belongs here: writing, reading and clearing the record. Does not belong here: de
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure, TransientFailure
 from resources.object_store import ObjectStore
@@ -53,6 +54,7 @@ def failure_key(asset: str, video_id: str) -> str:
 
 def failure_of(error: Exception, asset: str, video_id: str, run_id: str) -> FailureRecord:
     """The record of an exception."""
+    error = _database_failure(error, video_id) or error
     kind = next((name for known, name in KIND_OF_FAILURE.items() if isinstance(error, known)), UNEXPECTED)
     if isinstance(error, NeuroVisionError):
         reason = str(error)
@@ -69,6 +71,22 @@ def failure_of(error: Exception, asset: str, video_id: str, run_id: str) -> Fail
         cause=asset,
         failed_at=datetime.now(UTC),
     )
+
+
+def _database_failure(error: Exception, video_id: str) -> TransientFailure | None:
+    """What Dagster's own storage raises while its database is gone, which is no fault of a stage; None for all else."""
+    told = next((cause for cause in _causes(error) if isinstance(cause, DBAPIError)), None)
+    if told is None or isinstance(error, NeuroVisionError):
+        return None
+    reason = str(told.orig or type(told).__name__).strip().partition("\n")[0]
+    remedy = "Start it; the video is asked for again by itself."
+    return TransientFailure(f"Dagster's database cannot be used ({reason}).", subject=video_id, remedy=remedy)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def write_failure(store: ObjectStore, record: FailureRecord) -> None:
