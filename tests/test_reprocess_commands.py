@@ -66,7 +66,7 @@ def test_a_request_is_written_and_listed_though_nothing_runs(
     [
         ([], "request: No video was named"),
         (["nonsense"], "This is not a video_id"),
-        (["nobody-00000000"], "Nothing was ever uploaded under this video_id"),
+        (["nobody-00000000"], "The store has no upload under this video_id"),
         ([VIDEO_ID, "--stages", "phase"], "There is no stage phase"),
         ([VIDEO_ID, "--reason", ""], "The reason must be one line"),
     ],

@@ -140,7 +140,7 @@ def load_record(store: ObjectStore, video_id: str) -> UploadRecord:
     record = find_record(store, video_id)
     if record is None:
         raise PermanentFailure(
-            "Nothing was ever uploaded under this video_id.",
+            "The store has no upload under this video_id.",
             subject=video_id,
             remedy="Copy the video into incoming/, or start make process VIDEO=path.",
         )
