@@ -25,9 +25,9 @@ from neurovision_assets.tables import ColumnContract, TableContract
 from resources.errors import PermanentFailure, TransientFailure
 from resources.object_store import ObjectStore
 from tests.artifact_writing import ASSET, NUMBERS, VIDEO_ID, provenance, publish, rows
+from tests.waiting import PATIENCE_S
 
 PROCESSES = multiprocessing.get_context("spawn")  # a fork of a process with threads may never go on
-PATIENCE_S = 60.0
 PARTS = ["json", "parquet", "preview.png"]
 MIB = 1 << 20
 

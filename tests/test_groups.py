@@ -50,29 +50,29 @@ def test_slow():
 """
 
 
-def run_suite(folder: Path, **files: str) -> None:
-    """Run a suite of these files in two processes; all must pass."""
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite of these files that was run in two processes; all passed."""
+    folder = tmp_path_factory.mktemp("suite")
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = slow: takes long\n")
-    for name, content in files.items():
+    for name, content in {"one": GROUPED, "two": GROUPED, "sharing": SHARING, "last": QUICK_AND_SLOW}.items():
         (folder / f"test_{name}.py").write_text(NOTE + content)
     command = [sys.executable, "-m", "pytest", *SUITE.split(), "--rootdir", str(folder), str(folder)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stdout
+    return folder
 
 
-def test_a_group_has_one_worker(tmp_path: Path) -> None:
-    run_suite(tmp_path, one=GROUPED, two=GROUPED)
-    workers = (tmp_path / "workers").read_text().split()
+def test_a_group_has_one_worker(suite: Path) -> None:
+    workers = (suite / "workers").read_text().split()
     assert len(workers) == 8
     assert len(set(workers)) == 1
 
 
-def test_a_fixture_of_a_module_is_made_once(tmp_path: Path) -> None:
-    run_suite(tmp_path, one=SHARING)
-    assert len((tmp_path / "made").read_text().split()) == 1
+def test_a_fixture_of_a_module_is_made_once(suite: Path) -> None:
+    assert len((suite / "made").read_text().split()) == 1
 
 
-def test_slow_tests_begin_first(tmp_path: Path) -> None:
-    run_suite(tmp_path, one=QUICK_AND_SLOW)
-    [noted] = tmp_path.glob("slow after *")
+def test_slow_tests_begin_first(suite: Path) -> None:
+    [noted] = suite.glob("slow after *")
     assert noted.name == "slow after 0", "its worker has done nothing else before"

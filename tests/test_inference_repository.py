@@ -12,9 +12,9 @@ from resources.errors import ConfigurationError, TransientFailure
 from resources.inference.client import SEED_REPOSITORY
 from resources.inference.repository import ModelRepository
 from tests.tiny_models import echo, install
+from tests.waiting import PATIENCE_S
 
 PROCESSES = multiprocessing.get_context("spawn")  # a fork of a process with threads may never go on
-PATIENCE_S = 60.0
 BUNDLED = ["anatomy_segmenter", "feature_extractor", "instrument_detector", "phase_segmenter"]
 GRAPH = echo("batch", 3, 4, 4)
 

@@ -17,9 +17,9 @@ import pytest
 from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure, TransientFailure
 from resources.object_store import ObjectStore, locks
 from resources.object_store.folder import TEMPORARY_PREFIX
+from tests.waiting import PATIENCE_S
 
 MIB = 1 << 20
-PATIENCE_S = 60.0
 MANY = 10
 """So many different contents must be seen before a reader that never saw half of one says anything."""
 PROCESSES = multiprocessing.get_context("spawn")  # a fork of a process with threads may never go on

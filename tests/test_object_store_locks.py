@@ -11,9 +11,9 @@ from resources.errors import NeuroVisionError, TransientFailure
 from resources.object_store import ObjectStore, locks
 from resources.object_store.locks import VARIABLE, PostgresLocks
 from resources.settings import load_settings
+from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("postgres")]
-PATIENCE_S = 60.0
 PROCESSES = multiprocessing.get_context("spawn")
 STORE = "s3://bucket/prefix"
 

@@ -20,9 +20,9 @@ from resources.settings import Settings
 from sensors.upload_events import LOOK_ANYWAY_S, Looks
 from tests.incoming import PROFILES, SIDECAR_WAIT_S, START_S, video_bytes
 from tests.s3_server import BUCKET, EVENTS_PASSWORD, EVENTS_USER, store_in, use_credentials
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("seaweedfs")]
-PATIENCE_S = 60.0
 PART_BYTES = 5 << 20
 
 
@@ -152,13 +152,6 @@ def test_the_same_bytes_again_are_refused_and_what_cannot_be_taken_too(hospital:
     assert hospital.names("rejected") == ["notes.txt", "notes.txt.reason.txt", "y.mp4", "y.mp4.reason.txt"]
 
 
-def _wait_for(condition: Any) -> None:
-    until_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < until_s, "it did not come"
-        time.sleep(0.1)
-
-
 def test_events_save_looks_and_never_cost_one(juice: JuiceFs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", EVENTS_USER)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", EVENTS_PASSWORD)
@@ -174,13 +167,13 @@ def test_events_save_looks_and_never_cost_one(juice: JuiceFs, tmp_path: Path, mo
         looks.done(store, looks.heard(store))
 
     assert due(), "nothing was heard yet: a look is due"
-    _wait_for(lambda: looks.heard(store))
+    wait_for("a listener", lambda: looks.heard(store))
     assert due()
     done()
     assert not due()
     sender.put_object(Bucket=BUCKET, Key="elsewhere/incoming/x.mp4", Body=b"1")
     sender.put_object(Bucket=BUCKET, Key="here/incoming/x.mp4", Body=b"1")
-    _wait_for(due)
+    wait_for("the event", due)
     done()
     assert not due()
     waiting = IncomingState(looked_s=time.time(), seen={"token": time.time()})
@@ -188,10 +181,10 @@ def test_events_save_looks_and_never_cost_one(juice: JuiceFs, tmp_path: Path, mo
     old = IncomingState(looked_s=time.time() - LOOK_ANYWAY_S)
     assert looks.is_due(store, old, looks.heard(store)), "an event may have been lost"
     juice.kill()
-    _wait_for(due)
+    wait_for("the event", due)
     assert looks.heard(store) is None
     juice.start()
-    _wait_for(lambda: looks.heard(store) is not None)
+    wait_for("a listener", lambda: looks.heard(store) is not None)
     assert due(), "what came meanwhile was not heard"
 
 
