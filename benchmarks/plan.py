@@ -67,8 +67,8 @@ def row_of(video_id: str, result: IndexedResult, profile: str) -> dict[str, Any]
     }
 
 
-def prepare(home: Path) -> None:
-    """A home with the default models and the past of all videos."""
+def prepare(home: Path) -> History:
+    """Make a home with the default models and the past of all videos, and give that past."""
     os.environ["NEUROVISION_HOME"] = str(home)
     from commands.platform import prepare_dagster_home
     from resources.settings import load_settings
@@ -92,6 +92,7 @@ def prepare(home: Path) -> None:
     with dg.DagsterInstance.get() as instance:
         instance.add_dynamic_partitions(str(video_ids.name), list(history.profiles))
     print(f"{VIDEOS} videos, {rows} rows, {(home / 'application.db').stat().st_size / 1e6:.0f} MB of SQLite")
+    return history
 
 
 def upload_all(history: History, store: Any) -> History:
@@ -135,7 +136,7 @@ def main() -> None:
 
 def tell_parts() -> None:
     """The same without starting a process: where the time goes, by the clock and by the process's own time."""
-    from commands.planning import draft_now
+    from commands.planning import planner_of
     from neurovision_assets.reprocessing.plans import propose
     from resources.settings import load_settings
 
@@ -143,7 +144,8 @@ def tell_parts() -> None:
     for name in ("draft", "propose"):
         wall_s, own_s = time.perf_counter(), time.process_time()
         if name == "draft":
-            draft = draft_now(settings)
+            with planner_of(settings) as planner:
+                draft = planner.draft()
         else:
             propose(Database.of(settings), draft, "benchmark")
         wall_s, own_s = time.perf_counter() - wall_s, time.process_time() - own_s

@@ -11,22 +11,33 @@ import getpass
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from commands.platform import prepare_dagster_home
 from neurovision_assets.reprocessing.draft import Summary
-from neurovision_assets.reprocessing.plans import Plan, approve, load_plan, newest_plans, pairs_of, refuse
+from neurovision_assets.reprocessing.plans import (
+    SAMPLE,
+    Plan,
+    PlanState,
+    approve,
+    load_plan,
+    newest_plans,
+    pairs_of,
+    refuse,
+)
 from neurovision_assets.reprocessing.present import standards_now
 from neurovision_assets.surgery.pipeline import SURGERY
 from resources.database.engine import Database
 from resources.errors import ConfigurationError, NeuroVisionError
 from resources.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    from neurovision_assets.reprocessing.planner import Proposal
+
 SHOWN = 20
-SAMPLE = 2
 WIDE = 200
 
 
@@ -50,25 +61,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def propose_command(settings: Settings, chosen: argparse.Namespace, console: Console) -> None:
     """Make a plan and show it; where nothing is stale, say so and make none."""
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
-    from commands.planning import make_plan  # Dagster is imported only after DAGSTER_HOME is there
+    from commands.planning import planner_of  # Dagster is imported only after DAGSTER_HOME is there
 
-    plan_id, draft = make_plan(settings, chosen.by, chosen.sample, console)
-    if plan_id is None:
-        console.print(summary_table(draft.summary, "nothing is stale"))
-        return
-    show(load_plan(Database.of(settings), plan_id), console)
-    console.print(f"plan: {plan_id}\nmake approve PLAN={plan_id} lets it run, make refuse PLAN={plan_id} puts it aside")
+    with planner_of(settings) as planner:
+        proposal = planner.propose(chosen.by, chosen.sample, console.print)
+    _show_proposal(settings, proposal, console)
 
 
-def show_stale(settings: Settings, console: Console) -> None:
-    """What another model has made stale, and how it becomes a plan."""
+def answer_change(settings: Settings, console: Console) -> None:
+    """The plan for what is served now, after a promotion or a rollback: the same that the platform would propose."""
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
-    from commands.planning import draft_now  # Dagster is imported only after DAGSTER_HOME is there
+    from commands.planning import planner_of  # Dagster is imported only after DAGSTER_HOME is there
 
-    draft = draft_now(settings)
-    console.print(summary_table(draft.summary, "stale now" if draft.items else "nothing is stale"))
-    if draft.items:
-        console.print("make plan tries it on a few videos and makes a plan of it, for somebody to approve")
+    with planner_of(settings) as planner:
+        proposal = planner.answer_change(getpass.getuser(), SAMPLE, console.print)
+    _show_proposal(settings, proposal, console)
 
 
 def list_command(settings: Settings, chosen: argparse.Namespace, console: Console) -> None:
@@ -118,6 +125,17 @@ def refuse_command(settings: Settings, chosen: argparse.Namespace, console: Cons
         )
     refuse(Database.of(settings), _named(chosen.plan_id), chosen.by, reason)
     console.print("refused")
+
+
+def _show_proposal(settings: Settings, proposal: Proposal, console: Console) -> None:
+    if proposal.plan_id is not None:
+        plan = load_plan(Database.of(settings), proposal.plan_id)
+        show(plan, console)
+        console.print(f"plan: {plan.id}")
+        if plan.state is PlanState.PROPOSED:
+            console.print(f"make approve PLAN={plan.id} lets it run, make refuse PLAN={plan.id} puts it aside")
+    elif proposal.draft is not None:
+        console.print(summary_table(proposal.draft.summary, "nothing is stale"))
 
 
 def show(plan: Plan, console: Console) -> None:

@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(told(chosen.model, verdict))
         if verdict.status != "promoted":
             return REFUSED
-        from commands.plans import show_stale
+        from commands.plans import answer_change
 
-        show_stale(settings, Console())
+        answer_change(settings, Console())
     except NeuroVisionError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED

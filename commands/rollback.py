@@ -1,7 +1,7 @@
 """``make rollback MODEL=…``: serve the model before this one again.
 
-Belongs here: the command line. Does not belong here: the step (``neurovision_assets/training/promotion/rollback``), a
-plan of what is stale after it (``make plan``).
+Belongs here: the command line. Does not belong here: the step (``neurovision_assets/training/promotion/rollback``), the
+plan of what is stale after it (``plans``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from commands.plans import show_stale
+from commands.plans import answer_change
 from commands.process import quiet_libraries
 from neurovision_assets.training.kinds import kind_of
 from neurovision_assets.training.promotion.rollback import roll_back
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         served = InferenceResource.of(settings).models
         now = roll_back(kind, served, ModelRegistry.of(settings), chosen.version)
         print(f"served: {now.label}, version {now.version} (sha256 {now.digest[:12]})")
-        show_stale(settings, Console())
+        answer_change(settings, Console())
     except NeuroVisionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

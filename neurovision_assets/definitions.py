@@ -10,21 +10,15 @@ import dagster as dg
 
 from jobs.dataset import dataset_job
 from jobs.drift import watch_drift_job, weekly_drift
+from jobs.plan import propose_plan_job
 from jobs.process_video import process_video_job
 from jobs.reprocess import reprocess_job
 from jobs.retrain import retrain_job, weekly_retraining
 from neurovision_assets.drift.asset import drift_assets
 from neurovision_assets.profiles import ProfileCatalog
 from neurovision_assets.registry import registry_assets
-from neurovision_assets.stage.asset import step_asset
-from neurovision_assets.surgery.anatomy.asset import anatomy
-from neurovision_assets.surgery.events.asset import events
-from neurovision_assets.surgery.features.asset import features
-from neurovision_assets.surgery.frames.asset import frames
-from neurovision_assets.surgery.instruments.asset import instruments
-from neurovision_assets.surgery.phases.asset import phases
-from neurovision_assets.surgery.report.asset import report
-from neurovision_assets.surgery.video.asset import video
+from neurovision_assets.surgery.plan import plan
+from neurovision_assets.surgery.steps import STEPS
 from neurovision_assets.training.assets import training_assets, training_checks, training_resources
 from neurovision_assets.uploads.asset import uploads, uploads_accepted
 from resources.database.engine import Database
@@ -36,16 +30,8 @@ from sensors.callbacks import callback_sensors
 from sensors.known_videos import known_videos_sensor
 from sensors.learning import learning_sensors
 from sensors.recovery import recovery_sensor
-from sensors.review_requests import review_requests_sensor
+from sensors.reprocessing import reprocessing_sensors
 from sensors.uploads import uploads_sensor
-
-STEPS = [
-    step_asset("video", video),
-    step_asset("frames", frames),
-    step_asset("predictions", features, phases, instruments, anatomy),  # pictures are decoded once for all of them
-    step_asset("events", events),
-    step_asset("report", report),
-]
 
 
 def build_resources(settings: Settings) -> dict[str, Any]:
@@ -64,15 +50,15 @@ def build_resources(settings: Settings) -> dict[str, Any]:
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """The whole platform; ``resource_overrides`` replace resources by key."""
     return dg.Definitions(
-        assets=[uploads, *STEPS, *registry_assets, *training_assets, *drift_assets],
+        assets=[uploads, *STEPS, plan, *registry_assets, *training_assets, *drift_assets],
         asset_checks=[uploads_accepted, *training_checks],
-        jobs=[process_video_job, dataset_job, reprocess_job, retrain_job, watch_drift_job],
+        jobs=[process_video_job, dataset_job, reprocess_job, retrain_job, watch_drift_job, propose_plan_job],
         schedules=[weekly_retraining, weekly_drift],
         sensors=[
             uploads_sensor,
             known_videos_sensor,
             recovery_sensor,
-            review_requests_sensor,
+            *reprocessing_sensors,
             *learning_sensors,
             *callback_sensors,
         ],

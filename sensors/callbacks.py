@@ -8,8 +8,8 @@ import dagster as dg
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from jobs.process_video import PROCESS_VIDEO
-from neurovision_assets.partitions import video_ids
 from neurovision_assets.reprocessing.requests import REQUEST_TAG
+from neurovision_assets.runs import videos_of
 from neurovision_assets.stage.runner import CALLER_RUN_ID_TAG
 from neurovision_assets.uploads.record import UploadRecord, find_record
 from resources.errors import NeuroVisionError, PermanentFailure, TransientFailure
@@ -17,8 +17,6 @@ from resources.object_store import ObjectStore
 from resources.progress import ERROR_STAGE, ProgressBoard
 
 REPORT_KEY = dg.AssetKey(["surgery", "report"])
-PARTITION_TAG = "dagster/partition"
-RANGE_TAGS = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 # Together under the 60 s that a sensor's tick may take.
 ATTEMPTS = 4
 TIMEOUT_S = 5.0
@@ -75,17 +73,6 @@ def makes_reports(run: dg.DagsterRun) -> bool:
     if REQUEST_TAG in run.tags:
         return False
     return run.job_name == PROCESS_VIDEO or REPORT_KEY in (run.asset_selection or ())
-
-
-def videos_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
-    """Partitions of a run: one, or a range."""
-    if PARTITION_TAG in run.tags:
-        return [run.tags[PARTITION_TAG]]
-    start, end = (run.tags.get(tag) for tag in RANGE_TAGS)
-    if start is None or end is None:
-        return []
-    keys = list(instance.get_dynamic_partitions(str(video_ids.name)))
-    return keys[keys.index(start) : keys.index(end) + 1] if {start, end} <= set(keys) else []
 
 
 def error_of(run: dg.DagsterRun, video_id: str, board: ProgressBoard) -> str | None:

@@ -17,12 +17,12 @@ import dagster as dg
 
 from jobs.process_video import PROCESS_VIDEO
 from neurovision_assets.artifacts import ArtifactReader
+from neurovision_assets.runs import PARTITION_TAG, videos_of
 from neurovision_assets.stage.failures import failure_of_run
 from neurovision_assets.surgery.pipeline import REPORT, SURGERY
 from resources.errors import NeuroVisionError
 from resources.inference.client import InferenceResource
 from resources.object_store import ObjectStore
-from sensors.callbacks import PARTITION_TAG, videos_of
 
 INTERVAL_S = 60
 LOOKS_BACK = dt.timedelta(days=1)

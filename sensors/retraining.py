@@ -8,17 +8,10 @@ import json
 import dagster as dg
 
 from jobs.retrain import RETRAIN, retrain_job
+from neurovision_assets.runs import PARTITION_TAG, UNFINISHED
 from neurovision_assets.training.requests import read_requests, runs_for
 
 INTERVAL_S = 30
-PARTITION_TAG = "dagster/partition"
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dg.sensor(

@@ -11,6 +11,7 @@ from neurovision_assets.partitions import video_ids
 from neurovision_assets.profiles import ProfileCatalog
 from neurovision_assets.reprocessing.requests import REQUEST_TAG
 from neurovision_assets.reprocessing.rounds import Round, RunSeen, Wanted
+from neurovision_assets.runs import PARTITION_TAG
 from neurovision_assets.stage.pipeline import Pipeline
 from neurovision_assets.stage.runner import FORCE_TAG
 from neurovision_assets.surgery.pipeline import SURGERY
@@ -23,7 +24,6 @@ REQUESTER_TAG = "neurovision/requester"
 REASON_TAG = "neurovision/reason"
 PLAN_TAG = "neurovision/plan_id"
 PRIORITY_TAG = "dagster/priority"
-PARTITION_TAG = "dagster/partition"
 WILL_RETRY_TAG = "dagster/will_retry"
 
 

@@ -1,5 +1,6 @@
 """The application database: migrations there and back, several writers, and errors that a person can act on."""
 
+import datetime as dt
 import multiprocessing
 import sqlite3
 import threading
@@ -10,7 +11,7 @@ from sqlalchemy import delete, func, inspect, select
 
 from resources.database.engine import Database, open_engine
 from resources.database.schema import current_revision, migrate
-from resources.database.tables import METADATA, REQUESTS, SCHEMA_REVISION, UPLOAD_INDEX, VERSIONS
+from resources.database.tables import METADATA, PLANS, REQUESTS, SCHEMA_REVISION, UPLOAD_INDEX, VERSIONS
 from resources.errors import ConfigurationError, NeuroVisionError, TransientFailure
 
 ROWS = 50
@@ -70,6 +71,17 @@ def test_an_older_database_is_brought_up_to_date_by_its_first_use(tmp_path: Path
         connection.execute(delete(VERSIONS))
     with Database(url=url_of(tmp_path)).reading() as connection:
         assert current_revision(connection) == SCHEMA_REVISION
+
+
+def test_plans_of_before_are_kept_by_the_migration(tmp_path: Path) -> None:
+    plan = {"id": "0123abcd", "created_at": dt.datetime.now(dt.UTC), "proposed_by": "somebody", "state": "proposed"}
+    with Database(url=url_of(tmp_path)).writing() as connection:
+        migrate(connection, "0001")
+        connection.execute(PLANS.insert().values(**plan, standards={}, summary={}))
+    with Database(url=url_of(tmp_path)).reading() as connection:
+        assert current_revision(connection) == SCHEMA_REVISION
+        kept = connection.execute(select(PLANS)).mappings().one()
+    assert {**plan, "occasion": None}.items() <= dict(kept).items()
 
 
 def write_rows(url: str, writer: int) -> None:

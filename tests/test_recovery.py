@@ -10,9 +10,9 @@ from dagster._core.test_utils import create_run_for_test
 
 from jobs.process_video import PROCESS_VIDEO
 from neurovision_assets.partitions import video_ids
+from neurovision_assets.runs import PARTITION_TAG
 from neurovision_assets.stage.failures import FailureRecord, write_failure
 from resources.object_store import ObjectStore
-from sensors.callbacks import PARTITION_TAG
 from sensors.recovery import FIRST_PAUSE_S, MOST_TRIES, TRY_TAG, requests
 
 VIDEO = "operation_001-1f3a9c2b"

@@ -20,6 +20,8 @@ from resources.database.engine import Database
 from resources.database.tables import PLAN_ITEMS, PLANS, REQUESTS
 from resources.errors import PermanentFailure
 
+SAMPLE = 2
+"""Videos to compute aside and compare, where nobody says how many."""
 OUTDATED = "Models, code or profiles have changed since the plan was made."
 
 
@@ -65,14 +67,32 @@ class Plan:
     ended_at: dt.datetime | None
 
 
-def propose(database: Database, draft: Draft, by: str, sample: dict[str, Any] | None = None) -> str:
+def propose(
+    database: Database,
+    draft: Draft,
+    by: str,
+    sample: dict[str, Any] | None = None,
+    *,
+    occasion: str | None = None,
+    once: bool = False,
+) -> str:
     """Write a plan; plans that nobody has decided upon are superseded by it, since they answer the same question.
 
+    Args:
+        database: where it goes.
+        draft: what is in it.
+        by: who asks for it.
+        sample: what would change in some videos, None where that was not looked at.
+        occasion: the models and the code that it was made for.
+        once: write none where the newest plan was made for the same; of two who ask at once, one writes.
+
     Returns:
-        Its id.
+        Its id, or that of the plan that was there.
     """
     plan_id = new_id()
     with database.writing() as connection:
+        if once and occasion is not None and (known := _newest_for(connection, occasion)):
+            return known
         _end_all_proposed(connection, f"Plan {plan_id} was proposed.")
         connection.execute(
             PLANS.insert().values(
@@ -83,6 +103,7 @@ def propose(database: Database, draft: Draft, by: str, sample: dict[str, Any] | 
                 standards=draft.standards,
                 summary=draft.summary.model_dump(),
                 sample=sample,
+                occasion=occasion,
             )
         )
         rows = [{"plan_id": plan_id, **vars(item)} for item in draft.items]
@@ -146,6 +167,18 @@ def refuse(database: Database, plan_id: str, by: str, reason: str) -> None:
         end_plan(connection, plan_id, PlanState.REFUSED, reason)
 
 
+def plan_of(database: Database, occasion: str) -> str | None:
+    """The newest plan where it was made for these models and this code, whatever became of it."""
+    with database.reading() as connection:
+        return _newest_for(connection, occasion)
+
+
+def supersede_proposed(database: Database, why: str) -> None:
+    """Put aside every plan that nobody has decided upon."""
+    with database.writing() as connection:
+        _end_all_proposed(connection, why)
+
+
 def load_plan(database: Database, plan_id: str) -> Plan:
     """One plan.
 
@@ -205,6 +238,11 @@ def _require_proposed(plan: Plan) -> None:
         raise PermanentFailure(
             f"The plan is {plan.state}.", subject=plan.id, remedy="Only a proposed plan can be decided upon."
         )
+
+
+def _newest_for(connection: Connection, occasion: str) -> str | None:
+    newest = connection.execute(select(PLANS.c.id, PLANS.c.occasion).order_by(PLANS.c.created_at.desc())).first()
+    return str(newest.id) if newest is not None and newest.occasion == occasion else None
 
 
 def _end_all_proposed(connection: Connection, why: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.scoring.tracks import iou_of
+from neurovision_assets.surgery.pipeline import INSTRUMENTS, PHASES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,6 +51,10 @@ def detection_changes(before: pa.Table, after: pa.Table) -> dict[str, int]:
         "gone": before.num_rows - kept,
         "new": after.num_rows - kept,
     }
+
+
+COMPARED = {PHASES.name: phase_changes, INSTRUMENTS.name: detection_changes}
+"""By stage name: how two of its results are told apart."""
 
 
 def _by_time_and_class(table: pa.Table) -> dict[tuple[int, str], NDArray[np.float64]]:

@@ -26,7 +26,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The newest migration; a database that says the same needs no look at the migrations, which take a moment to load."""
 
 METADATA = MetaData()
@@ -98,6 +98,7 @@ PLANS = Table(
     Column("decided_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("explanation", Text),
+    Column("occasion", String(64)),
     Index("reprocessing_plans_by_state", "state"),
 )
 PLAN_ITEMS = Table(
