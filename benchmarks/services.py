@@ -11,6 +11,8 @@ the uploads: they are sent again once nothing runs any more, as the hospital wou
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -108,6 +110,7 @@ def main() -> None:
     parser.add_argument("--patience-s", type=float, default=PATIENCE_S, help="how long is waited for what should come")
     parser.add_argument("--logs", type=Path, help="folder where the platform's logs are kept")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and nothing of it is left behind
     faults = [name for name in FAULTS if name in chosen.faults]
     print("| server | fault | reports | failed runs | s | s after the fault | written twice |", flush=True)
     with Steal() as steal:
