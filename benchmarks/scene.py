@@ -30,7 +30,8 @@ from resources.settings import PREFIX, REPOSITORY_ROOT
 from simulator.operation import plan_operation
 from simulator.video import write_video
 
-SERVERS = ("postgresql", "seaweedfs", "triton", "mlflow")
+NEEDED = ("postgresql", "seaweedfs", "triton")
+SERVERS = (*NEEDED, "mlflow")
 DURATION_S, FPS = 20.0, 2.0
 DISK_BYTES = 600 * 2**20
 LINKED = {
@@ -55,19 +56,23 @@ class LinkedStack(Stack):
 
     def __init__(self, folder: Path, name: str) -> None:
         super().__init__(folder)
+        self._name = name
         self.victim: LocalServer = {server.name: server for server in self.servers}[name]
         self.link = SlowLink(self._port)
 
+    @property
+    def servers(self) -> list[LocalServer]:
+        """In the order of a start; videos do not need MLflow, so it is there only to suffer."""
+        return [server for server in super().servers if server.name in {*NEEDED, self._name}]
+
     def settings(self) -> dict[str, str]:
         """Those of the platform, with the link in the server's place."""
-        linked = [PREFIX + name for name in LINKED[self.victim.name]]
-        return {
-            name: value.replace(f":{self._port}", f":{self.link.port}") if name in linked else value
-            for name, value in {
-                **super().settings(),
-                **{PREFIX + name: value for name, value in QUICKLY.items()},
-            }.items()
-        }
+        settings = super().settings() | {PREFIX + name: value for name, value in QUICKLY.items()}
+        for name in (PREFIX + name for name in LINKED[self._name]):
+            settings[name] = settings[name].replace(f":{self._port}", f":{self.link.port}")
+        if self.mlflow not in self.servers:
+            settings[f"{PREFIX}MLFLOW_URL"] = ""
+        return settings
 
     @property
     def _port(self) -> int:
@@ -77,7 +82,7 @@ class LinkedStack(Stack):
             "seaweedfs": chosen.s3_port,
             "triton": chosen.triton_grpc_port,
             "mlflow": chosen.mlflow_port,
-        }[self.victim.name]
+        }[self._name]
 
 
 @dataclass(frozen=True)
