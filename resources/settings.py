@@ -90,7 +90,11 @@ class Settings(BaseSettings):
     )
     inference_threads: int = Field(default=0, ge=0, description="Threads of one model; 0 means one a core.")
     triton_url: str = Field(
-        default="grpc://127.0.0.1:8001", description="Triton: grpc://host:8001 or http://host:8000."
+        default="grpc://127.0.0.1:8001",
+        description="Triton: grpc://host:8001, grpcs:// with TLS, or http://host:8000.",
+    )
+    triton_ca_file: str = Field(
+        default="", description="Certificates that Triton's is checked with, for grpcs://; empty: usual."
     )
     triton_shared_memory: Literal["auto", "on", "off"] = Field(
         default="auto", description="Pictures through shared memory; auto means where Triton is on this machine."

@@ -40,7 +40,8 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         engine: ``onnxruntime`` computes in this process, ``triton`` on a server.
         threads: threads of one call in this process, 0 for one a core.
         repository_url: bucket that the repository is mirrored from, ``s3://bucket/prefix``; empty for none.
-        triton_url: the server, ``grpc://host:8001`` or ``http://host:8000``.
+        triton_url: the server, ``grpc://host:8001``, ``grpcs://`` with TLS, or ``http://host:8000``.
+        triton_ca_file: certificates that the server's is checked with, empty for the usual ones.
         triton_shared_memory: ``on`` or ``off``; ``auto`` uses it where the server is on this host.
         triton_deadline_s: longest wait for one answer.
     """
@@ -50,6 +51,7 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     threads: int = 0
     repository_url: str = ""
     triton_url: str = ""
+    triton_ca_file: str = ""
     triton_shared_memory: str = "auto"
     triton_deadline_s: float = 30.0
 
@@ -62,6 +64,7 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             threads=settings.inference_threads,
             repository_url=settings.model_repository_url,
             triton_url=settings.triton_url,
+            triton_ca_file=settings.triton_ca_file,
             triton_shared_memory=settings.triton_shared_memory,
             triton_deadline_s=settings.triton_deadline_s,
         )
@@ -90,6 +93,7 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             threads=self.threads,
             repository_url=self.repository_url,
             triton_url=self.triton_url,
+            triton_ca_file=self.triton_ca_file,
             triton_shared_memory=self.triton_shared_memory,
             triton_deadline_s=self.triton_deadline_s,
         )

@@ -29,6 +29,19 @@ THIS_HOST: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
+class Address:
+    """Of a Triton server.
+
+    Attributes:
+        url: as the setting has it.
+        ca_file: certificates that its own is checked with, empty for the usual ones.
+    """
+
+    url: str
+    ca_file: str
+
+
+@dataclass(frozen=True)
 class Engine:
     """One engine of a process.
 
@@ -53,6 +66,7 @@ def open_engine(
     threads: int,
     repository_url: str,
     triton_url: str,
+    triton_ca_file: str,
     triton_shared_memory: str,
     triton_deadline_s: float,
 ) -> Engine:
@@ -71,7 +85,7 @@ def open_engine(
             publication=Publication(bucket, None) if bucket else None,
         )
     if name == TRITON_NAME:
-        return _triton(bucket, triton_url, triton_shared_memory, triton_deadline_s)
+        return _triton(bucket, Address(triton_url, triton_ca_file), triton_shared_memory, triton_deadline_s)
     raise ConfigurationError(
         f"The engine '{name}' is not known.",
         subject="NEUROVISION_INFERENCE_ENGINE",
@@ -79,17 +93,17 @@ def open_engine(
     )
 
 
-def _triton(bucket: RepositoryBucket | None, url: str, shared_memory: str, deadline_s: float) -> Engine:
+def _triton(bucket: RepositoryBucket | None, address: Address, shared_memory: str, deadline_s: float) -> Engine:
     from resources.inference.triton.connection import Connection
     from resources.inference.triton.model import TritonModel
 
-    connection = Connection(url, deadline_s)
+    connection = Connection(address.url, deadline_s, ca_file=address.ca_file)
     publication = Publication(bucket, connection)
     slots: list[Slots | None] = []
 
     def load(repository: ModelRepository, spec: ModelSpec) -> LoadedModel:
         if not slots:
-            slots.append(_slots(connection, url, shared_memory))
+            slots.append(_slots(connection, address.url, shared_memory))
         return TritonModel(connection, spec, lambda name: publication.load(repository, name), slots[0])
 
     return Engine(load, connection.is_ready, connection.figures, bucket, publication)

@@ -38,15 +38,16 @@ class Connection:
     """One server, for all threads and models of a process.
 
     Args:
-        url: ``grpc://host:8001`` or ``http://host:8000``.
+        url: ``grpc://host:8001``, ``grpcs://`` with TLS, or ``http://host:8000``.
         deadline_s: longest wait for one attempt at a request.
         retry_window_s: no attempt starts later than this after the first; 0 tries once, None means `RETRY_WINDOW_S`.
+        ca_file: certificates that the server's is checked with, empty for the usual ones.
 
     Raises:
         ConfigurationError: the URL cannot be used, or packages are missing.
     """
 
-    def __init__(self, url: str, deadline_s: float, retry_window_s: float | None = None) -> None:
+    def __init__(self, url: str, deadline_s: float, retry_window_s: float | None = None, *, ca_file: str = "") -> None:
         try:
             import pybreaker
         except ImportError as error:
@@ -56,7 +57,7 @@ class Connection:
                 remedy="Run: sh scripts/setup.sh services",
             ) from error
         self.url = url
-        self.transport: Transport = open_transport(url, deadline_s)
+        self.transport: Transport = open_transport(url, deadline_s, ca_file)
         self._retry_window_s = RETRY_WINDOW_S if retry_window_s is None else retry_window_s
         self._closed = pybreaker.STATE_CLOSED
         self._refusal: type[Exception] = pybreaker.CircuitBreakerError

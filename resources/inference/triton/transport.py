@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -22,6 +24,7 @@ from resources.inference.triton.failures import ServerFailure, Unreachable, sort
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+CA_FILE: Final = "NEUROVISION_TRITON_CA_FILE"
 LARGEST_MESSAGE: Final = 2**31 - 1
 RECONNECT_MS: Final = (100, 1000)
 """First and longest pause of gRPC between two tries to connect; its own two minutes would outlast a restart."""
@@ -100,22 +103,33 @@ class Transport(Protocol):
         """Let the server forget a region."""
 
 
-def open_transport(url: str, deadline_s: float) -> Transport:
-    """The client for a URL, ``grpc://host:8001`` or ``http://host:8000``.
+def open_transport(url: str, deadline_s: float, ca_file: str = "") -> Transport:
+    """The client for a URL, ``grpc://host:8001``, ``grpcs://`` with TLS, or ``http://host:8000``.
+
+    Args:
+        url: of the server.
+        deadline_s: longest wait for an answer.
+        ca_file: certificates that the server's is checked with, empty for the usual ones.
 
     Raises:
-        ConfigurationError: the URL has another scheme, or the client's packages are not installed.
+        ConfigurationError: the URL has another scheme, the file cannot be read, or the packages are not installed.
     """
     parts = urlsplit(url)
-    kinds: dict[str, Callable[[str, float], Transport]] = {"grpc": _Grpc, "http": _Http}
+    kinds: dict[str, Callable[[str, float], Transport]] = {
+        "grpc": _Grpc,
+        "grpcs": partial(_Grpc, ca_file=ca_file),
+        "http": _Http,
+    }
     if parts.scheme not in kinds or not parts.hostname or parts.username:
         raise ConfigurationError(
             "It is no address of a Triton server.",
             subject="NEUROVISION_TRITON_URL",
-            remedy="Write grpc://host:8001 or http://host:8000.",
+            remedy="Write grpc://host:8001, grpcs://host:8001 or http://host:8000.",
         )
     try:
         return kinds[parts.scheme](parts.netloc, deadline_s)
+    except OSError as error:
+        raise unreadable_ca(error) from error
     except ImportError as error:
         raise ConfigurationError(
             f"The client of Triton is not installed ({error}).",
@@ -124,19 +138,32 @@ def open_transport(url: str, deadline_s: float) -> Transport:
         ) from error
 
 
-class _Grpc:
-    """Triton's gRPC client; one channel for all threads."""
+def unreadable_ca(error: OSError) -> ConfigurationError:
+    """The file of certificates is not one."""
+    return ConfigurationError(
+        f"The file of certificates cannot be read ({error.strerror or error}).",
+        subject=CA_FILE,
+        remedy="Name a PEM file of the authority's certificate that this user may read.",
+    )
 
-    def __init__(self, address: str, deadline_s: float) -> None:
+
+class _Grpc:
+    """Triton's gRPC client; one channel for all threads. With a file of certificates, even an empty name, over TLS."""
+
+    def __init__(self, address: str, deadline_s: float, ca_file: str | None = None) -> None:
         import tritonclient.grpc as library
         from tritonclient.utils import InferenceServerException
 
+        if ca_file:
+            Path(ca_file).open("rb").close()  # the library's client would be left half-made
         self._library = library
         self._errors: Any = InferenceServerException
         self._deadline_s = deadline_s
         first_ms, longest_ms = RECONNECT_MS
         self._client = library.InferenceServerClient(
             address,
+            ssl=ca_file is not None,
+            root_certificates=ca_file or None,
             channel_args=[
                 ("grpc.max_send_message_length", LARGEST_MESSAGE),
                 ("grpc.max_receive_message_length", LARGEST_MESSAGE),
