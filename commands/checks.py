@@ -1,12 +1,11 @@
 """Whether what the settings name answers: asked before work starts, and by ``make doctor``.
 
-Belongs here: one question a server, each with a short deadline, and what is needed for what. Does not belong here: how
-the answers are shown (``doctor``), the libraries' own errors (``resources``). On a laptop's defaults nothing is asked.
+Belongs here: which servers are asked, with a short deadline, and what is needed for what. Does not belong here: the
+questions (``questions``), how the answers are shown (``doctor``). On a laptop's defaults nothing is asked.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -18,18 +17,22 @@ from importlib import import_module
 from typing import Final
 from urllib.parse import urlparse
 
+from commands.questions import (
+    CONNECT_S,
+    PORTS,
+    ask_application_database,
+    ask_bucket,
+    ask_dagster_database,
+    ask_mlflow,
+    ask_replica,
+    ask_triton,
+)
 from resources.errors import ConfigurationError, NeuroVisionError, TransientFailure
 from resources.postgres import is_postgres, without_password
 from resources.settings import PREFIX, Settings
 
 DEADLINE_S: Final = 30.0
 """A library that is loaded for the first time takes some of it."""
-CONNECT_S: Final = 3.0
-READY_TRIES: Final = 4
-"""Each waits some seconds; the first request opens the connection, which a busy machine does slowly."""
-MLFLOW_CA_FILE: Final = "MLFLOW_TRACKING_SERVER_CERT_PATH"
-"""MLflow's own variable: its client reads it too."""
-PORTS: Final = {"http": 80, "https": 443, "grpc": 8001, "postgresql": 5432}
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,11 @@ def require_answers(settings: Settings) -> None:
 
 
 def _databases(settings: Settings) -> Iterator[Check]:
-    ours, dagster = ("psycopg2", "resources.database.engine"), ("dagster_postgres.utils", "resources.dagster_schema")
+    ours, its = ("psycopg2", "resources.database.engine"), ("dagster_postgres.utils", "resources.dagster_schema")
     for name, setting, url, ask, libraries, is_needed in (
-        ("application database", "DATABASE_URL", settings.database_url, _application_database, ours, True),
-        ("read replica", "DATABASE_REPLICA_URL", settings.database_replica_url, _replica, ours, False),
-        ("Dagster's database", "DAGSTER_DATABASE_URL", settings.dagster_database_url, _dagster_database, dagster, True),
+        ("application database", "DATABASE_URL", settings.database_url, ask_application_database, ours, True),
+        ("read replica", "DATABASE_REPLICA_URL", settings.database_replica_url, ask_replica, ours, False),
+        ("Dagster's database", "DAGSTER_DATABASE_URL", settings.dagster_database_url, ask_dagster_database, its, True),
     ):
         if is_postgres(url):
             where = without_password(url)
@@ -119,91 +122,19 @@ def _buckets(settings: Settings) -> Iterator[Check]:
     ):
         if url.startswith("s3://"):
             where = f"{url} on {settings.s3_endpoint_url or 'Amazon S3'}"
-            ask = _asks_bucket(settings, PREFIX + setting, url)
+            ask = partial(ask_bucket, settings, PREFIX + setting, url)
             libraries = ("boto3.session", "resources.object_store.client")
             yield Check(name, PREFIX + setting, where, ask, libraries, is_for_videos=is_needed)
 
 
 def _others(settings: Settings) -> Iterator[Check]:
     if settings.inference_engine == "triton":
-        libraries = ("resources.inference.engines", "pybreaker", f"tritonclient.{urlparse(settings.triton_url).scheme}")
-        yield Check("Triton", f"{PREFIX}TRITON_URL", settings.triton_url, partial(_triton, settings), libraries)
+        scheme = urlparse(settings.triton_url).scheme.removesuffix("s")
+        libraries = ("resources.inference.engines", "pybreaker", f"tritonclient.{scheme}")
+        yield Check("Triton", f"{PREFIX}TRITON_URL", settings.triton_url, partial(ask_triton, settings), libraries)
     if settings.mlflow_url:
-        where, ask = settings.mlflow_url, partial(_mlflow, settings)
+        where, ask = settings.mlflow_url, partial(ask_mlflow, settings)
         yield Check("MLflow", f"{PREFIX}MLFLOW_URL", where, ask, ("requests",), is_for_videos=False)
-
-
-def _application_database(settings: Settings) -> None:
-    from resources.database.engine import Database
-
-    Database.of(settings).check()
-
-
-def _replica(settings: Settings) -> None:
-    from sqlalchemy import select
-
-    from resources.database.engine import Database
-
-    with Database.of(settings).reading_some_seconds_late() as connection:
-        connection.execute(select(1))
-
-
-def _dagster_database(settings: Settings) -> None:
-    from resources.dagster_schema import require_current_schema
-
-    require_current_schema(settings.dagster_database_url)
-
-
-def _asks_bucket(settings: Settings, setting: str, url: str) -> Callable[[], None]:
-    def ask() -> None:
-        from resources.object_store.client import Server, client_of, in_our_words
-
-        server = Server(settings.s3_endpoint_url, settings.s3_region, settings.s3_ca_file)
-        bucket = urlparse(url).netloc
-        client = client_of(server, attempts=1)
-        with in_our_words(setting, bucket):
-            client.list_objects_v2(Bucket=bucket, MaxKeys=1)
-
-    return ask
-
-
-def _triton(settings: Settings) -> None:
-    from resources.inference.engines import open_engine
-
-    engine = open_engine(
-        settings.inference_engine,
-        threads=settings.inference_threads,
-        repository_url=settings.model_repository_url,
-        triton_url=settings.triton_url,
-        triton_shared_memory=settings.triton_shared_memory,
-        triton_deadline_s=settings.triton_deadline_s,
-    )
-    if not any(engine.is_ready() for _ in range(READY_TRIES)):
-        raise TransientFailure(
-            "Triton answers, but does not take requests.", subject=settings.triton_url, remedy="Read its log."
-        )
-
-
-def _mlflow(settings: Settings) -> None:
-    import requests
-
-    trusted = os.environ.get(MLFLOW_CA_FILE) or True
-    try:
-        answer = requests.get(f"{settings.mlflow_url}/health", timeout=CONNECT_S, verify=trusted)
-    except requests.exceptions.SSLError as error:
-        raise ConfigurationError(
-            "MLflow's certificate is not trusted.",
-            subject=MLFLOW_CA_FILE,
-            remedy="Name the file with the certificate of the authority that signed it.",
-        ) from error
-    except requests.RequestException as error:
-        raise TransientFailure(
-            f"MLflow does not answer ({type(error).__name__}).", subject=settings.mlflow_url, remedy="Start it."
-        ) from error
-    if not answer.ok:
-        raise TransientFailure(
-            f"MLflow answers {answer.status_code}.", subject=settings.mlflow_url, remedy="Read its log."
-        )
 
 
 def _failure_of(check: Check) -> NeuroVisionError | None:
