@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from sqlalchemy import func, inspect, select
 from sqlalchemy.engine import make_url
 
 from commands.services.postgres import Postgres
+from resources.dagster_storage import PooledPostgresStorage
 from resources.database import server
 from resources.database.engine import Database
 from resources.database.schema import bring_up_to_date, current_revision, migrate
@@ -188,3 +191,53 @@ def test_only_what_tolerates_delay_is_read_from_the_replica(database_url: str, p
         assert count(database) == 1, "what was just written is read where it was written"
     finally:
         postgres.drop("replica")
+
+
+def sessions(url: str) -> int:
+    """Connections to a database besides this one."""
+    engine = server.open_database(url, 1, lambda text: text)
+    with engine.connect() as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        found = int(connection.exec_driver_sql(query).scalar_one())
+    engine.dispose()
+    return found
+
+
+def kept(url: str, most: int) -> int:
+    """Connections that are left when the work has ended: the server takes a moment to see that one was closed."""
+    until_s = time.monotonic() + PATIENCE_S
+    while (found := sessions(url)) > most and time.monotonic() < until_s:
+        time.sleep(0.1)
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_process_keeps_as_many_connections_as_the_pool_has(database_url: str, size: int) -> None:
+    database = Database(url=database_url, pool_size=size)
+    most: list[int] = []
+    all_in = threading.Barrier(size + server.OVERFLOW, lambda: most.append(sessions(database_url)))
+
+    def read(_number: int) -> None:
+        with database.reading() as connection:
+            connection.execute(select(1))
+            all_in.wait(PATIENCE_S)
+
+    with ThreadPoolExecutor(all_in.parties) as pool:
+        list(pool.map(read, range(all_in.parties)))
+    assert most == [size + server.OVERFLOW]
+    assert kept(database_url, size) == size
+
+
+def test_dagster_s_three_storages_share_one_pool(database_url: str) -> None:
+    storage = PooledPostgresStorage(database_url, pool_size=2)
+
+    def ask(_number: int) -> tuple[int, int, int]:
+        return (
+            storage.run_storage.get_runs_count(),
+            len(storage.event_log_storage.all_asset_keys()),
+            len(storage.schedule_storage.all_instigator_state()),
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(64))) == {(0, 0, 0)}
+    assert 1 <= kept(database_url, 2) <= 2

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import psutil
 import pytest
 
+from benchmarks.slow_link import SlowLink
 from commands.services.triton import SHARED_MEMORY
 from resources.errors import ConfigurationError, PermanentFailure, TransientFailure
 from resources.inference.client import InferenceResource
@@ -30,6 +31,7 @@ pytestmark = [pytest.mark.services, pytest.mark.xdist_group("triton")]
 
 NAME = "halver"
 SHORT_S, LONG_S = 1.0, 60.0
+SLOW_S = 0.5
 BUSY_TRIES = 30
 
 
@@ -114,6 +116,20 @@ def test_a_frozen_server_that_thaws_in_time_costs_no_request(halver: Served):
     halver.server.freeze()
     threading.Timer(3.0, halver.server.thaw).start()
     assert is_answered(inference, 2.0)
+
+
+@pytest.mark.parametrize("scheme", ["grpc", "http"])
+def test_a_server_that_is_slow_costs_time_and_no_request(halver: Served, scheme: str):
+    port = {"grpc": halver.server.grpc_port, "http": halver.server.http_port}[scheme]
+    with SlowLink(port) as link:
+        link.delay_s = SLOW_S
+        inference = halver.client(triton_url=f"{scheme}://127.0.0.1:{link.port}")
+        started_s = time.monotonic()
+        assert all(is_answered(inference, float(value)) for value in range(3))
+    assert time.monotonic() - started_s > 3 * SLOW_S, "it was not slow"
+    figures = inference.client_figures()
+    assert figures is not None
+    assert (figures.failures, figures.retries, figures.breaker) == (0, 0, "closed")
 
 
 def test_a_model_whose_process_crashed_is_not_ready_whatever_the_server_says(halver: Served):
