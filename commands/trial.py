@@ -22,7 +22,7 @@ from resources.settings import Settings, load_settings
 
 POLL_S = 2.0
 WAIT_S = 900.0
-REPORTS = "surgery/report"
+REPORTS, PAGE = "surgery/report", ".html"
 REJECTED = "rejected"
 
 
@@ -66,11 +66,13 @@ def try_upload(settings: Settings, video: Path, label: str, wait_s: float) -> st
     store.write_file(f"incoming/{label}{video.suffix}", video)
     deadline_s = time.monotonic() + wait_s
     while time.monotonic() < deadline_s:
-        if reports := [found.key for found in store.list_folder(REPORTS) if label in found.key]:
-            return reports[0]
+        for found in store.list_folder(REPORTS):  # beside pages lie other formats, and why there is none
+            if label in found.key and found.key.endswith(PAGE):
+                return found.key
         for found in store.list_folder(REJECTED):
             if label in found.key and found.key.endswith(".reason.txt"):
-                raise PermanentFailure("It was refused.", subject=label, remedy=store.read_bytes(found.key).decode())
+                reason = store.read_bytes(found.key).decode().strip()
+                raise PermanentFailure("It was refused.", subject=label, remedy=reason)
         time.sleep(POLL_S)
     raise TransientFailure(
         f"There was no report after {wait_s:.0f} s.", subject=label, remedy="Look at its run in the Dagster UI."

@@ -75,11 +75,16 @@ def test_results_are_those_of_a_folder(on_s3: BucketHome, done: Finished, tmp_pa
     assert on_s3.data_versions(done.video_id) == in_folder.data_versions(done.video_id) != {}
 
 
-def test_the_report_is_reached_by_its_link(done: Finished):
-    address = done.out.strip().splitlines()[-1].removeprefix("report: ")
-    answer = requests.get(address, timeout=60)
-    assert answer.status_code == 200
-    assert done.video_id in answer.text
+def test_the_report_is_reached_by_its_link_and_the_same_command_makes_another(
+    on_s3: BucketHome, done: Finished, shared_data: Path
+):
+    again = on_s3.process(shared_data / "surgery" / "clips" / CLIP, PROFILE)
+    assert "everything is up to date" in again.out
+    for printed in (done, again):
+        address = printed.out.strip().splitlines()[-1].removeprefix("report: ")
+        answer = requests.get(address, timeout=60)
+        assert answer.status_code == 200
+        assert done.video_id in answer.text
 
 
 def test_logs_lie_in_the_bucket_and_no_secret_anywhere(on_s3: BucketHome, done: Finished, seaweed: SeaweedFs):
