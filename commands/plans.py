@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; 1 where it could not be done, one line on standard error says why.
     """
     chosen = _parser().parse_args(arguments)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    console = _terminal()
     try:
         settings = load_settings()
         chosen.command(settings, chosen, console)
@@ -68,8 +68,9 @@ def propose_command(settings: Settings, chosen: argparse.Namespace, console: Con
     _show_proposal(settings, proposal, console)
 
 
-def answer_change(settings: Settings, console: Console) -> None:
+def answer_change(settings: Settings) -> None:
     """The plan for what is served now, after a promotion or a rollback: the same that the platform would propose."""
+    console = _terminal()
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
     from commands.planning import planner_of  # Dagster is imported only after DAGSTER_HOME is there
 
@@ -177,6 +178,10 @@ def in_words(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _terminal() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 def _named(plan_id: str) -> str:

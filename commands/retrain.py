@@ -12,8 +12,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from commands.platform import prepare_dagster_home
 from commands.process import quiet_libraries
 from resources.errors import ConfigurationError, NeuroVisionError
@@ -54,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return REFUSED
         from commands.plans import answer_change
 
-        answer_change(settings, Console())
+        answer_change(settings)
     except NeuroVisionError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED

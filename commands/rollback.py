@@ -10,8 +10,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from commands.plans import answer_change
 from commands.process import quiet_libraries
 from neurovision_assets.training.kinds import kind_of
@@ -38,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         served = InferenceResource.of(settings).models
         now = roll_back(kind, served, ModelRegistry.of(settings), chosen.version)
         print(f"served: {now.label}, version {now.version} (sha256 {now.digest[:12]})")
-        answer_change(settings, Console())
+        answer_change(settings)
     except NeuroVisionError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

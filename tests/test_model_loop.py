@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +14,6 @@ torch = pytest.importorskip("torch", reason="torch is absent: install the extra 
 
 from models.checkpoints import Checkpoint, read_tensors, weights_hash, write_tensors
 from models.loop import Epoch, Lesson, Training, Watch, best_epoch, learn
-from tests.killed_training import EPOCHS, train_here
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,22 +85,3 @@ def test_tensors_come_back_bit_for_bit_and_without_pickle(tmp_path: Path) -> Non
     assert weights_hash(tensors) == weights_hash(given)
     assert facts == {"digits": 0.1 + 0.2}
     assert weights_hash({**given, "count": torch.tensor(8)}) != weights_hash(given)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("attempt", range(2))
-def test_killed_at_a_random_step_and_resumed_gives_the_same_weights(tmp_path: Path, attempt: int) -> None:
-    whole: list[Epoch] = []
-    expected = train_here(None, whole.append)
-    steps_before_kill = int(np.random.default_rng().integers(1, EPOCHS * 2 + 1))
-    checkpoint = tmp_path / "state.npz"
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.killed_training", checkpoint, str(steps_before_kill)],
-        cwd=Path(__file__).parents[1],
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, steps_before_kill
-    assert checkpoint.is_file()
-    told: list[Epoch] = []
-    assert train_here(checkpoint, told.append) == expected, steps_before_kill
-    assert told == whole, "the curves are whole, too"

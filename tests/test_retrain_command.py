@@ -178,7 +178,11 @@ def test_a_run_judges_its_own_candidate_and_not_the_newest(instance: dg.DagsterI
             dg.DagsterRun(job_name="retrain", root_run_id=first.run_id, parent_run_id=again.run_id)
         )
     assert judged(again) == of_first, "it repeats the evaluation of a repeated run"
-    assert judged(instance.add_run(dg.DagsterRun(job_name="alone"))) == of_other
+    alone = instance.add_run(dg.DagsterRun(job_name="alone"))
+    assert judged(alone) == of_other
+    newest = published(home, "one-more-run")
+    assert judged(alone) == of_other, "its promotion judges what its evaluation did"
+    assert judged(instance.add_run(dg.DagsterRun(job_name="alone"))) == newest
 
 
 def test_a_branch_is_kept_as_the_commit_that_it_is_now(tmp_path: Path) -> None:

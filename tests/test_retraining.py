@@ -5,6 +5,7 @@ One home for all tests, in the order of their lines: each begins where the one b
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,7 +16,12 @@ pytest.importorskip("mlflow", reason="MLflow is absent: install the sets train a
 from commands.retrain import candidate_config, retrain
 from commands.services.mlflow import MlflowServer
 from models.checkpoints import read_tensors, weights_hash
+from neurovision_assets.tables import TableContract
 from neurovision_assets.training.candidate.home import TrainingHome
+from neurovision_assets.training.dataset.folder import DatasetFolder
+from neurovision_assets.training.dataset.layout import EXTERNAL, Layout
+from neurovision_assets.training.dataset.schemas import OPERATIONS as TABLE
+from neurovision_assets.training.dataset.schemas import PHASE_SPANS, SPLITS
 from neurovision_assets.training.evaluation.report import read_report
 from neurovision_assets.training.gate.verdict import Verdict
 from neurovision_assets.training.kinds import kind_of
@@ -24,19 +30,22 @@ from neurovision_assets.training.params import load_gate
 from neurovision_assets.training.promotion.aliases import repair_aliases
 from neurovision_assets.training.promotion.promote import promote
 from neurovision_assets.training.promotion.rollback import roll_back
+from neurovision_assets.training.stages import create_annotations
+from resources.datasets import DatasetRepository
 from resources.errors import PermanentFailure
 from resources.inference.client import InferenceResource
 from resources.inference.notes import read_note
 from resources.inference.repository import ModelRepository
 from resources.model_registry import ModelRegistry
 from resources.settings import Settings
-from tests.learning import coloured_set
+from tests.learning import SET, coloured_set
 from tests.servers import kill_when
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("retraining"), pytest.mark.timeout(3600)]
 MODEL = "phase_segmenter"
 OPERATIONS = 20
 QUICK = '{"epochs": 40, "patience": 40, "learning_rate": 0.003, "num_layers": 5, "num_stages": 2}'
+PATIENT = "patient-of-two"
 HOPELESS = '{"epochs": 1, "learning_rate": 1e-9, "num_layers": 2, "num_stages": 1}'
 
 
@@ -57,6 +66,41 @@ class Hospital:
     def served(self) -> ModelRepository:
         """The runtime repository."""
         return InferenceResource.of(self.settings).models
+
+    @property
+    def datasets(self) -> DatasetRepository:
+        """The data sets' repository."""
+        return DatasetRepository.of(self.settings)
+
+    @property
+    def imported(self) -> DatasetFolder:
+        """The imported set."""
+        return Layout(self.datasets.root).imported(SET)
+
+    def reimport(self, contract: TableContract, rows: list[dict[str, Any]]) -> None:
+        """Import the set again, one of its tables changed."""
+        datasets = self.datasets
+        with datasets.lock():
+            self.imported.write(contract, rows)
+            datasets.add([f"{EXTERNAL}/{SET}"], f"Import {contract.name} again")
+
+    def same_patient(self) -> tuple[str, str]:
+        """Import the set again; an operation that judges and one that is learned from are now one patient's."""
+        divided = Layout(self.datasets.root).version.rows(SPLITS)
+        judged, learned = (
+            next(row["operation"] for row in divided if row["split"] == split) for split in ("test", "train")
+        )
+        rows = self.imported.rows(TABLE)
+        self.reimport(
+            TABLE, [{**row, "patient": PATIENT} if row["operation"] in (judged, learned) else row for row in rows]
+        )
+        return judged, learned
+
+    def trainings(self) -> int:
+        """How many trainings MLflow knows."""
+        experiment = self.registry.client().get_experiment_by_name("phase_segmentation")
+        runs = self.registry.client().search_runs([experiment.experiment_id])
+        return sum(run.info.run_name.startswith("train_") for run in runs)
 
     def aliases(self) -> dict[str, tuple[str, ...]]:
         """Of every release in MLflow."""
@@ -157,23 +201,41 @@ def test_a_broken_file_is_stopped_in_staging(hospital: Hospital) -> None:
     assert hospital.aliases() == {"1.0.0": ("archived-1-0-0",), "1.1.0": ("production",)}
 
 
-def test_a_patient_on_both_sides_is_a_leak(hospital: Hospital, tmp_path: Path) -> None:
-    from neurovision_assets.training.dataset.folder import DatasetFolder
-    from neurovision_assets.training.dataset.schemas import OPERATIONS as TABLE
-    from neurovision_assets.training.dataset.schemas import SPLITS
-
-    _, record = hospital.training.last_candidate(MODEL)
-    fetched = DatasetFolder(hospital.training.data(record.data_revision))
-    split_of = {row["operation"]: row["split"] for row in fetched.rows(SPLITS)}
-    learned, judged = (next(name for name, split in split_of.items() if split == side) for side in ("train", "test"))
-    rows = fetched.rows(TABLE)
-    patient = next(row["patient"] for row in rows if row["operation"] == judged)
-    before = hospital.served.describe(MODEL).identity
-    fetched.write(TABLE, [{**row, "patient": patient} if row["operation"] == learned else row for row in rows])
-    with pytest.raises(PermanentFailure, match=rf"patient {patient}: It is in the splits 'test' and 'train'"):
-        hospital.retrain(QUICK, data="v1.0")
-    fetched.write(TABLE, rows)
+def test_a_patient_on_both_sides_is_a_leak_and_the_next_version_has_none(hospital: Hospital) -> None:
+    """An imported set holds two operations of one patient, and somebody makes a version without dividing it again."""
+    judged, learned = hospital.same_patient()
+    datasets = hospital.datasets
+    with datasets.lock():
+        create_annotations(Layout(datasets.root))
+        datasets.record(["create_annotations"], "Merged by hand")
+        planted = datasets.publish().tag
+    before, runs = hospital.served.describe(MODEL).identity, hospital.trainings()
+    with pytest.raises(PermanentFailure, match=rf"patient {PATIENT}: It is in the splits 'test' and 'train'"):
+        hospital.retrain(QUICK, data=str(planted))
     assert hospital.served.describe(MODEL).identity == before
+    assert hospital.trainings() == runs, "nothing was learned from it"
+
+    assert hospital.retrain(HOPELESS).reason == "metrics_below_threshold", "the run goes through; data are divided anew"
+    _, record = hospital.training.last_candidate(MODEL)
+    assert {judged, learned} <= {*record.learned_from}
+    assert record.data_version not in ("v1.0", planted)
+    assert hospital.served.describe(MODEL).identity == before
+
+
+def test_data_that_fail_the_checkpoint_train_nothing(hospital: Hospital) -> None:
+    """A span that begins before the one before has ended, in an imported set."""
+    before, runs = hospital.served.describe(MODEL).identity, hospital.trainings()
+    whole = hospital.imported.rows(PHASE_SPANS)
+    late = {**whole[1], "start_ms": whole[1]["start_ms"] - 500}
+    hospital.reimport(PHASE_SPANS, [whole[0], late, *whole[2:]])
+    with pytest.raises(PermanentFailure, match="it begins before the one before has ended"):
+        hospital.retrain(HOPELESS)
+    assert hospital.served.describe(MODEL).identity == before
+    assert hospital.trainings() == runs, "nothing was learned from it"
+
+    hospital.reimport(PHASE_SPANS, whole)
+    assert hospital.retrain(HOPELESS).reason == "metrics_below_threshold", "the next run is clean"
+    assert hospital.trainings() == runs + 1
 
 
 def test_mlflow_that_stops_in_the_middle_stops_the_training_and_the_next_run_is_clean(

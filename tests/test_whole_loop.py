@@ -106,22 +106,23 @@ def test_annotations_become_a_model_and_only_what_it_touched_is_computed_again(t
 
     trained = home.command("retrain", "phase_segmenter", "--preset", "laptop", "--set", QUICK)
     assert said(trained, r"promoted: (\S+)") == "phase_segmenter@1.1.0"
-    assert "stale now" in trained.out, "what the promotion has made stale is shown"
+    proposed = said(trained, r"plan: (\S+)")
+    assert f"make approve PLAN={proposed} lets it run" in trained.out, "what the promotion has made stale waits"
     home.command("dataset", "--fetch", "v1.0", "--out", str(tmp_path / "version"))
     version = DatasetFolder(tmp_path / "version")
     assert video_id in {row["operation"] for row in version.rows(SPLITS)}
     authors = {row["author"] for row in version.rows(PHASE_SPANS) if row["operation"] == video_id}
     assert "reviewer-1" in authors, "his word came into the data by itself"
 
-    plan = said(home.command("plans", "propose", "--sample", "1"), r"plan: (\S+)")
-    listed = home.command("plans", "list", plan).out
+    listed = home.command("plans", "list", proposed).out
+    assert "changed frames" in listed, "it was tried on the video"
     pairs = set(re.findall(rf"{video_id}\W+surgery/(\w+)", listed))
     assert pairs == BEHIND_PHASES, listed
     port = free_port()
     started = home.command("up", "--port", str(port))
     assert started.code == 0, started.err
     try:
-        reprocessed(home, plan)
+        reprocessed(home, proposed)
         second = home.data_versions(video_id)
         assert named_phases(home, video_id) == right
         unchanged = {stage for stage in STAGES if second[stage] == first[stage]}
@@ -131,7 +132,7 @@ def test_annotations_become_a_model_and_only_what_it_touched_is_computed_again(t
 
         served = home.command("rollback", "phase_segmenter")
         assert said(served, r"served: (\S+),") == "phase_segmenter@1.0.0"
-        reprocessed(home, said(home.command("plans", "propose", "--sample", "0"), r"plan: (\S+)"))
+        reprocessed(home, said(served, r"plan: (\S+)"))
         assert home.data_versions(video_id)["phases"] == first["phases"], "the model before gives its results again"
     finally:
         assert home.command("down").code == 0

@@ -3,6 +3,7 @@
 Belongs here: folders and the record of a candidate. Does not belong here: training, judging.
 
     candidates/MODEL/RUN/    repository/ (Triton's layout), candidate.json, metrics.json, verdict.json, …
+    candidates/MODEL/RUN/judged  where the run trained none: name of the folder of the one that it judges
     candidates/MODEL/last    name of the newest folder
     checkpoints/MODEL.npz    of the training that goes on now
     data/REVISION/           a version of the data, fetched once
@@ -29,6 +30,7 @@ GOLDEN_FILE: Final = "golden.npz"
 WEIGHTS_FILE: Final = "weights.npz"
 VERDICT_FILE: Final = "verdict.json"
 LAST_FILE: Final = "last"
+JUDGED_FILE: Final = "judged"
 
 
 class CandidateRecord(BaseModel):
@@ -113,7 +115,8 @@ class TrainingHome(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The candidate that one of some runs trained: the first that trained one.
 
         A run must judge its own: another one of the model may be trained beside it. Where none of the runs has trained
-        (the evaluation was started alone), it is the model's newest.
+        (the evaluation was started alone), it is the one that was the model's newest when this run first asked: its
+        later steps judge the same.
 
         Args:
             model: its name.
@@ -122,11 +125,18 @@ class TrainingHome(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             PermanentFailure: none was trained yet.
         """
-        for run_id in run_ids:
+        known = list(run_ids)
+        for run_id in known:
             folder = self.root / "candidates" / model / run_id
+            judged = folder / JUDGED_FILE
+            if judged.is_file():
+                folder = folder.parent / judged.read_text(encoding="utf-8")
             if (folder / RECORD_FILE).is_file():
                 return folder, _record(folder)
-        return self.last_candidate(model)
+        newest, record = self.last_candidate(model)
+        if known:
+            _replace(self.new_candidate(model, known[0]) / JUDGED_FILE, newest.name)
+        return newest, record
 
     def last_candidate(self, model: str) -> tuple[Path, CandidateRecord]:
         """The newest candidate of a model.
