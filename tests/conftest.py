@@ -9,14 +9,15 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.watchdog", "tests.workers", "tests.servers", "tests.s3_server", "tests.triton_server"]
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """PyTorch's threads of one worker would spin for the cores that the other worker computes on (three times the time)."""
 
-settings.register_profile("house", deadline=None)  # a deadline is a timed test: it fails on a busy machine
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A deadline is a timed test: it fails on a busy machine."""
 settings.load_profile("house")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
