@@ -42,6 +42,7 @@ LINKED = {
 }
 """Settings that lead to each server."""
 QUICKLY = {"DEFAULT_PROFILE": "fast_debug", "UPLOAD_SIDECAR_WAIT_S": "0"}
+LOCATION = {"python_module": {"module_name": "neurovision_assets.definitions", "location_name": "neurovision"}}
 TELLING = ("STEP_FAILURE", "ENGINE_EVENT", "PIPELINE_FAILURE")
 """Dagster's events that say why a run failed, the nearest to the cause first."""
 
@@ -198,7 +199,9 @@ def scene(server: str, logs: Path | None) -> Iterator[Scene]:
         os.environ |= {"AWS_ACCESS_KEY_ID": stack.choices.s3_key, "AWS_SECRET_ACCESS_KEY": stack.choices.s3_secret}
         exits.enter_context(stack.link)
         start_servers(stack)
-        if run_with(stack, "up", "--port", str(free_port())):
+        workspace = folder / "workspace.yaml"  # without the marts, which no video needs
+        workspace.write_text(json.dumps({"load_from": [LOCATION]}))
+        if run_with(stack, "up", "--port", str(free_port()), "--workspace", str(workspace)):
             raise SystemExit("the platform did not start")
         yield Scene(stack)
 

@@ -27,7 +27,7 @@ from benchmarks.watch import Watch, without_names
 VIDEOS = 20
 FAULT_S = 30.0
 PATIENCE_S = 420.0
-POLL_S = 2.0
+POLL_S = 4.0
 QUIET_S = 45.0
 """So long no run is asked for: a sensor looks every few seconds, the one for uploads at the latest after 30."""
 FIRST_NUMBER = 100

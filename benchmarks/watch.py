@@ -1,6 +1,6 @@
 """What becomes of a store's results while something happens: what is there, what was written twice, which reasons.
 
-Belongs here: looking every two seconds, in a thread. Does not belong here: what happens (``faults``), runs (``scene``).
+Belongs here: looking every few seconds, in a thread. Does not belong here: what happens (``faults``), runs (``scene``).
 
 A result is written twice when its record, the last thing of it that is written, is replaced by another of the same
 data version: two runs computed and published the same. The same bytes sent again by a client whose answer was lost
@@ -21,7 +21,7 @@ from neurovision_assets.surgery.pipeline import REPORT, SURGERY
 from resources.errors import NeuroVisionError
 from resources.object_store import ObjectInfo, ObjectStore
 
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S = 4.0
 FAILURE_ENDING = "failure.json"
 REPORTS = f"{REPORT.asset}/"
 VIDEO_ID = re.compile(r"operation_\d+-[0-9a-f]+")

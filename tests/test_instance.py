@@ -56,6 +56,13 @@ def test_two_runs_at_once_and_never_two_for_one_video(instance: dg.DagsterInstan
     ]
 
 
+def test_queued_runs_wait_for_a_code_server_that_has_no_database(instance: dg.DagsterInstance) -> None:
+    """By default the queue drops the next run every two seconds, as failed, until the code can be loaded again."""
+    queue = instance.get_concurrency_config().run_queue_config
+    assert queue is not None
+    assert queue.max_user_code_failure_retries * queue.user_code_failure_retry_delay >= 1200
+
+
 def test_dead_runs_are_found_and_only_they_are_started_again(instance: dg.DagsterInstance) -> None:
     assert isinstance(instance.run_launcher, LocalRunLauncher)
     assert instance.run_launcher.supports_check_run_worker_health
