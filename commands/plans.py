@@ -22,13 +22,11 @@ from neurovision_assets.reprocessing.plans import (
     SAMPLE,
     Plan,
     PlanState,
-    approve,
     load_plan,
     newest_plans,
     pairs_of,
     refuse,
 )
-from neurovision_assets.reprocessing.present import standards_now
 from neurovision_assets.surgery.pipeline import SURGERY
 from resources.database.engine import Database
 from resources.errors import ConfigurationError, NeuroVisionError
@@ -108,12 +106,11 @@ def list_command(settings: Settings, chosen: argparse.Namespace, console: Consol
 def approve_command(settings: Settings, chosen: argparse.Namespace, console: Console) -> None:
     """Let a plan run."""
     from neurovision_assets.definitions import build_resources
+    from neurovision_assets.reprocessing.planner import approve_now
 
-    database = Database.of(settings)
-    resources = build_resources(settings)
-    standards = load_plan(database, _named(chosen.plan_id)).standards
-    now = standards_now(SURGERY, resources["profiles"], resources["inference"], standards)
-    request_id = approve(database, chosen.plan_id, chosen.by, now)
+    it = build_resources(settings)
+    plan_id = _named(chosen.plan_id)
+    request_id = approve_now(SURGERY, it["database"], it["profiles"], it["inference"], plan_id, chosen.by)
     console.print(f"request: {request_id}\nIt runs while the platform is up; make requests tells how it goes.")
 
 

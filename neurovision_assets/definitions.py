@@ -10,7 +10,7 @@ import dagster as dg
 
 from jobs.dataset import dataset_job
 from jobs.drift import watch_drift_job, weekly_drift
-from jobs.plan import propose_plan_job
+from jobs.plan import plan_jobs
 from jobs.process_video import process_video_job
 from jobs.reprocess import reprocess_job
 from jobs.retrain import retrain_job, weekly_retraining
@@ -52,7 +52,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     return dg.Definitions(
         assets=[uploads, *STEPS, plan, *registry_assets, *training_assets, *drift_assets],
         asset_checks=[uploads_accepted, *training_checks],
-        jobs=[process_video_job, dataset_job, reprocess_job, retrain_job, watch_drift_job, propose_plan_job],
+        jobs=[process_video_job, reprocess_job, *plan_jobs, dataset_job, retrain_job, watch_drift_job],
         schedules=[weekly_retraining, weekly_drift],
         sensors=[
             uploads_sensor,

@@ -6,20 +6,18 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from jobs.plan import PROPOSE_PLAN
+from jobs.plan import PROPOSE_PLAN, approval_job
 from neurovision_assets.registry import DEFAULT_MODELS
 from neurovision_assets.reprocessing.asset import PLAN, plan_asset
-from neurovision_assets.reprocessing.planner import Planner, occasion_of
+from neurovision_assets.reprocessing.planner import Planner, approve_now, occasion_of
 from neurovision_assets.reprocessing.plans import (
     PlanState,
-    approve,
     load_plan,
     newest_plans,
     plan_of,
     propose,
     refuse,
 )
-from neurovision_assets.reprocessing.present import standards_now
 from neurovision_assets.surgery.pipeline import SURGERY
 from resources.inference.client import InferenceResource
 from resources.progress import ProgressBoard
@@ -78,8 +76,7 @@ def states(office: Desk) -> list[PlanState]:
 
 def approved(office: Desk, plan_id: str) -> None:
     platform = office.platform
-    now = standards_now(TOY, platform.profiles, platform.inference, load_plan(office.database, plan_id).standards)
-    approve(office.database, plan_id, "approver", now)
+    approve_now(TOY, office.database, platform.profiles, platform.inference, plan_id, "approver")
 
 
 def test_a_change_has_one_plan_whoever_asks_and_how_often(office: Desk) -> None:
@@ -157,7 +154,8 @@ def test_the_plan_is_an_asset_that_says_how_it_is_approved(office: Desk) -> None
     [found] = events.asset_materializations_for_node("registry__plan")
     [plan] = newest_plans(office.database, 9)
     told = {name: value.value for name, value in found.metadata.items()}
-    assert (told["plan"], told["approve"]) == (plan.id, f"make approve PLAN={plan.id}")
+    assert told["plan"] == plan.id
+    assert told["approve"] == f"make approve PLAN={plan.id}, or the job approve_plan"
     assert (told["videos"], told["pairs"]) == (2, 4)
     assert set(told["would_change"]) == set(office.known()), "stages ran aside, inside of the step"
     assert plan.state is PlanState.PROPOSED
@@ -171,6 +169,24 @@ def test_where_nothing_is_stale_the_asset_says_so(office: Desk) -> None:
     [found] = done.asset_materializations_for_node("registry__plan")
     assert found.metadata["plan"].value == "nothing is stale"
     assert newest_plans(office.database, 9) == []
+
+
+def test_somebody_approves_in_the_ui(office: Desk) -> None:
+    promote(office, 2)
+    plan_id = str(answered(office))
+    job, instance = approval_job(TOY), office.platform.instance
+
+    def approve(plan: str) -> dg.ExecuteInProcessResult:
+        form = {"ops": {"approve": {"config": {"plan_id": plan, "by": "Dr. Example"}}}}
+        given = {name: one for name, one in resources(office).items() if name in ("database", "profiles", "inference")}
+        return job.execute_in_process(form, instance=instance, resources=given, raise_on_error=False)
+
+    assert not approve("nonsense").success
+    assert approve(plan_id).success
+    assert load_plan(office.database, plan_id).decided_by == "Dr. Example"
+    assert {run.partition_key for run in office.work_off()} == set(office.known())
+    assert states(office) == [PlanState.DONE]
+    assert not approve(plan_id).success, "it was decided upon"
 
 
 class Daemon:

@@ -112,7 +112,7 @@ def metadata_of(plan: Plan) -> dict[str, Any]:
         "videos": summary.videos,
         "pairs": summary.pairs,
         "computing_s": summary.computing_s,
-        "approve": f"make approve PLAN={plan.id}",
+        "approve": f"make approve PLAN={plan.id}, or the job approve_plan",
         "every_pair": f"make plans PLAN={plan.id}",
         "began_with": dg.MetadataValue.json(summary.by_root),
         "stages": dg.MetadataValue.json(summary.by_asset),

@@ -41,6 +41,21 @@ def occasion_of(pipeline: Pipeline, inference: InferenceResource) -> str:
     return config_hash([models, [[spec.asset, spec.code_version, spec.schema_version] for spec in pipeline.stages]])
 
 
+def approve_now(
+    pipeline: Pipeline, database: Database, catalog: ProfileCatalog, inference: InferenceResource, plan_id: str, by: str
+) -> str:
+    """Let a plan run, where what it was made for is what would be computed now.
+
+    Returns:
+        The id of the request that runs it.
+
+    Raises:
+        PermanentFailure: it cannot be approved; see ``plans.approve``.
+    """
+    standards = plans.load_plan(database, plan_id).standards
+    return plans.approve(database, plan_id, by, standards_now(pipeline, catalog, inference, standards))
+
+
 @dataclass(frozen=True)
 class Proposal:
     """What asking for a plan came to.
