@@ -4,6 +4,8 @@ Belongs here: names, selection, tags, the form. Does not belong here: plans (``n
 asks for a proposal (``sensors/plans``).
 """
 
+from typing import Any
+
 import dagster as dg
 from pydantic import Field
 
@@ -60,4 +62,4 @@ def approval_job(pipeline: Pipeline) -> dg.JobDefinition:
     return job
 
 
-plan_jobs = [propose_plan_job, approval_job(SURGERY)]
+plan_jobs: tuple[Any, ...] = (propose_plan_job, approval_job(SURGERY))
