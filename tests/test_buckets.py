@@ -1,10 +1,15 @@
 """The buckets of a deployment, made on a real S3 server."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from commands.buckets import main
-from commands.services.seaweedfs import SeaweedFs
-from tests.s3_server import READER, use_credentials
+from commands.services.seaweedfs import PROGRAM, SeaweedFs
+from tests.s3_server import PLATFORM, READER, use_credentials
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("seaweedfs")]
 
@@ -30,3 +35,13 @@ def test_who_may_not_make_one_is_told_so_in_one_line(
     assert said.startswith("error: s3://not-mine: ")
     assert said.count("\n") == 1
     assert READER.secret_key not in said
+
+
+def test_keys_of_whoever_starts_the_server_open_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SeaweedFS makes an administrator of the keys that it finds in its environment."""
+    if not PROGRAM.is_file():
+        pytest.skip("SeaweedFS is not installed: sh scripts/servers.sh seaweedfs")
+    use_credentials(monkeypatch)
+    other = replace(PLATFORM, secret_key=READER.secret_key)
+    with SeaweedFs(tmp_path, [other]) as server, pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        boto3.Session().client("s3", endpoint_url=server.url, region_name="us-east-1").list_buckets()

@@ -140,8 +140,9 @@ class SeaweedFs(LocalServer):
         ]
 
     def environment(self) -> Mapping[str, str]:
-        """The secret that encrypts; on the command line everybody would see it."""
-        return {"WEED_S3_SSE_KEY": self._encryption_key} if self._encryption_key else {}
+        """The secret that encrypts, which a command line would show; keys that it finds would be an admin's to it."""
+        encryption = {"WEED_S3_SSE_KEY": self._encryption_key} if self._encryption_key else {}
+        return {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", **encryption}
 
     def prepare(self) -> None:
         """Write who may use it."""
