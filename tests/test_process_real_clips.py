@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.main_job import STAGES, Home, new_home
+from tests.main_job import STAGES, Finished, Home, new_home
 
 pytestmark = pytest.mark.slow
 CLIPS = {"cholect50_VID74_sec0807-0841_1fps.mp4": 35, "cholect50_VID70_annotated164_1fps.mp4": 164}
+PATIENT_FILE = "Сидорова Марфа, 1951 холецистэктомия.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,17 @@ def clips(shared_data: Path) -> Path:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return new_home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def quick(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Finished]:
+    """A clip in a file that is named after its patient, with the quick profile in a home of its own."""
+    folder = tmp_path_factory.mktemp("quick")
+    shutil.copy(clips / "cholect50_VID74_sec0807-0841_1fps.mp4", folder / PATIENT_FILE)
+    home = new_home(folder / "home")
+    done = home.process(folder / PATIENT_FILE, profile="fast_debug")
+    assert done.code == 0, done.err
+    return home, done
 
 
 @pytest.mark.parametrize(("name", "frames"), CLIPS.items())
@@ -81,11 +93,8 @@ def test_two_fresh_homes_give_the_same_data_versions(home: Home, clips: Path, tm
     assert versions == second.data_versions(there.video_id)
 
 
-def test_the_quick_profile_leaves_out_what_it_says(clips: Path, tmp_path: Path):
-    home = new_home(tmp_path / "home")
-    done = home.process(clips / "cholect50_VID74_sec0807-0841_1fps.mp4", profile="fast_debug")
-
-    assert done.code == 0, done.err
+def test_the_quick_profile_leaves_out_what_it_says(quick: tuple[Home, Finished]):
+    home, done = quick
     assert set(home.data_versions(done.video_id)) == set(STAGES) - {"anatomy", "events"}
     assert {(item["component"], item["reason"]) for item in home.report(done.video_id)["missing"]} == {
         ("anatomy", "disabled"),
@@ -94,14 +103,8 @@ def test_the_quick_profile_leaves_out_what_it_says(clips: Path, tmp_path: Path):
     assert home.record("frames", done.video_id).counts["rows"] == 18
 
 
-def test_a_patients_name_as_file_name_is_seen_nowhere(clips: Path, tmp_path: Path):
-    home = new_home(tmp_path / "home")
-    name = "Сидорова Марфа, 1951 холецистэктомия.mp4"
-    shutil.copy(clips / "cholect50_VID74_sec0807-0841_1fps.mp4", tmp_path / name)
-
-    done = home.process(tmp_path / name, profile="fast_debug")
-
-    assert done.code == 0, done.err
+def test_a_patients_name_as_file_name_is_seen_nowhere(quick: tuple[Home, Finished]):
+    home, done = quick
     assert re.fullmatch(r"video-[0-9a-f]{8}", done.video_id)
     assert "Сидорова" not in done.out + done.err
     for path in home.everything_but_restricted():
