@@ -18,11 +18,9 @@ from tests.s3_server import store_in, use_credentials
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("seaweedfs")]
 
 
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    path = tmp_path / "clip.mp4"
-    write_clip(path, count=1500)
-    return path
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", count=1500)
 
 
 @pytest.fixture

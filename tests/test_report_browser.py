@@ -15,6 +15,7 @@ from neurovision_assets.surgery.report.html import render_html
 from neurovision_assets.surgery.report.pictures import load_pictures
 from neurovision_assets.surgery.report.texts import Words
 from tests.report_fixture import operation
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 FLAGS = [
@@ -34,7 +35,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=chromium, args=FLAGS)
+        running = engine.chromium.launch(executable_path=chromium, args=FLAGS, timeout=PATIENCE_S * 1000)
         try:
             yield running
         finally:
@@ -60,6 +61,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def opened(browser: Any, address: str, **settings: Any) -> tuple[Any, list[str]]:
     page = browser.new_context(viewport={"width": 1280, "height": 900}, **settings).new_page()
+    page.set_default_timeout(PATIENCE_S * 1000)
     told: list[str] = []
     page.on("console", lambda message: told.append(message.text))
     page.on("request", lambda request: told.append(request.url) if request.url.startswith("http") else None)
