@@ -6,6 +6,7 @@ Belongs here: the stages' shares of the whole and the record that others poll. D
 
 import logging
 import time
+from functools import cached_property
 from typing import Protocol
 
 import dagster as dg
@@ -19,6 +20,7 @@ LOG = logging.getLogger(__name__)
 PROGRESS = "progress"
 """Folder of the records in the store; every video that a run has begun has one."""
 WRITE_INTERVAL_S = 0.25
+REFUSED_PAUSE_S = 60.0
 ERROR_PERCENT = -1
 ERROR_STAGE = "error"
 
@@ -58,11 +60,22 @@ class ProgressBoard(dg.ConfigurableResource):  # type: ignore[type-arg]
     object_store: dg.ResourceDependency[ObjectStore]
 
     def update(self, video_id: str, record: ProgressRecord) -> None:
-        """Publish a record. Progress is a courtesy: a storage that refuses it stops no work, it is only logged."""
+        """Publish a record. Progress is a courtesy: a storage that refuses it stops no work, it is only logged.
+
+        Each refusal took half a minute of tries, so what follows is left out for a while, but for a stage's end.
+        """
+        is_end = record.stage == ERROR_STAGE or record.stage_fraction >= 1
+        if not is_end and time.monotonic() < self._pause["until_s"]:
+            return
         try:
             self.object_store.write_bytes(progress_key(video_id), record.model_dump_json().encode())
         except NeuroVisionError as error:
             LOG.warning("%s", error)
+            self._pause["until_s"] = time.monotonic() + REFUSED_PAUSE_S
+
+    @cached_property
+    def _pause(self) -> dict[str, float]:
+        return {"until_s": 0.0}
 
     def read(self, video_id: str) -> ProgressRecord | None:
         """The newest record; None before the first, and for one that another version wrote."""

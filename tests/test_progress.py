@@ -10,9 +10,9 @@ from commands.progress_view import ProgressView
 from neurovision_assets.profiles import ProfileCatalog
 from neurovision_assets.stage.failures import failure_of, write_failure
 from neurovision_assets.surgery.pipeline import SURGERY
-from resources.errors import PermanentFailure
+from resources.errors import PermanentFailure, TransientFailure
 from resources.object_store import ObjectStore
-from resources.progress import ProgressBoard, StageProgress, progress_key
+from resources.progress import ProgressBoard, ProgressRecord, StageProgress, progress_key
 from tests.artifact_writing import VIDEO_ID, provenance, publish
 
 
@@ -60,6 +60,22 @@ def test_a_storage_that_refuses_progress_stops_no_work(store: ObjectStore, caplo
     store.write_bytes("progress", b"a file in the folder's place")
     progress(store)(0.5)
     assert progress_key(VIDEO_ID) in caplog.text
+
+
+def test_a_storage_that_refuses_is_asked_again_for_ends_alone(store: ObjectStore, monkeypatch: pytest.MonkeyPatch):
+    """A refusal takes half a minute of tries: a stage with a hundred records would wait an hour."""
+    asked = []
+
+    def refuse(_: ObjectStore, key: str, data: bytes) -> None:
+        asked.append(ProgressRecord.model_validate_json(data).stage_fraction)
+        raise TransientFailure("There is no space left.", subject=key, remedy="Free disk space.")
+
+    monkeypatch.setattr(ObjectStore, "write_bytes", refuse)
+    monkeypatch.setattr("resources.progress.WRITE_INTERVAL_S", 0.0)
+    tell = progress(store)
+    for share in (0.0, 0.25, 0.5, 1.0):
+        tell(share)
+    assert asked == [0.0, 1.0]
 
 
 def test_a_record_of_another_version_is_none(store: ObjectStore):
