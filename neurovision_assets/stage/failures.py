@@ -79,7 +79,7 @@ def _database_failure(error: Exception, video_id: str) -> TransientFailure | Non
     if told is None or isinstance(error, NeuroVisionError):
         return None
     reason = str(told.orig or type(told).__name__).strip().partition("\n")[0]
-    remedy = "Start it; the video is asked for again by itself."
+    remedy = "See that it runs and lets us in; the video is asked for again by itself."
     return TransientFailure(f"Dagster's database cannot be used ({reason}).", subject=video_id, remedy=remedy)
 
 
