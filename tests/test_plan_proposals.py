@@ -125,6 +125,14 @@ def test_a_plan_for_what_is_not_served_any_more_is_put_aside(office: Desk) -> No
     assert (plan.state, plan.explanation) == (PlanState.SUPERSEDED, "Nothing is stale any more.")
 
 
+def test_a_plan_stays_while_something_works_on_its_videos(office: Desk) -> None:
+    promote(office, 2)
+    plan_id = str(answered(office))
+    office.ask(*office.known())
+    assert planner(office).propose("somebody", 0, lambda _: None).plan_id is None
+    assert load_plan(office.database, plan_id).state is PlanState.PROPOSED
+
+
 def test_a_person_may_always_ask_for_another(office: Desk) -> None:
     promote(office, 2)
     first = answered(office)

@@ -18,7 +18,7 @@ from neurovision_assets.profiles import ProfileCatalog
 from neurovision_assets.provenance import config_hash
 from neurovision_assets.provenance_index import results_by_video
 from neurovision_assets.reprocessing import plans
-from neurovision_assets.reprocessing.draft import Draft, draw_up
+from neurovision_assets.reprocessing.draft import IN_FLIGHT, Draft, draw_up
 from neurovision_assets.reprocessing.present import gather, standards_now
 from neurovision_assets.reprocessing.requests import State, items_of, open_requests
 from neurovision_assets.reprocessing.sample import Compare, Laboratory
@@ -133,7 +133,8 @@ class Planner:
         occasion = occasion_of(self.pipeline, self.resources["inference"])
         draft = self.draft()
         if not draft.items:
-            plans.supersede_proposed(self._database, "Nothing is stale any more.")
+            if IN_FLIGHT not in draft.summary.left_out:
+                plans.supersede_proposed(self._database, "Nothing is stale any more.")
             return Proposal(None, draft)
         looked_at = self._look_at(draft, sample, log) if sample else None
         plan_id = plans.propose(self._database, draft, by, looked_at, occasion=occasion, once=once)
