@@ -98,10 +98,10 @@ def registered(home: Path) -> tuple[list[str], Counter[str]]:
     return keys, runs
 
 
-def wait_until_registered(home: Path, count: int) -> float:
-    """Seconds until all are known."""
+def wait_until_registered(home: Path, count: int, patience_s: float) -> float:
+    """Seconds until all are known, or patience ended."""
     begun_s = time.monotonic()
-    while time.monotonic() - begun_s < PATIENCE_S:
+    while time.monotonic() - begun_s < patience_s:
         keys, runs = registered(home)
         if len(keys) >= count and sum(runs.values()) >= count:
             break
@@ -114,7 +114,7 @@ def command(name: str, *arguments: str) -> None:
     subprocess.run([sys.executable, "-m", f"commands.{name}", *arguments], cwd=REPOSITORY, check=True)
 
 
-def measure(home: Path, server: SeaweedFs, video: bytes, count: int, size_bytes: int) -> bool:
+def measure(home: Path, server: SeaweedFs, video: bytes, count: int, size_bytes: int, patience_s: float) -> bool:
     """Send, wait, compare; whether the promise was kept."""
     names = (f"operation_{number:03}.mp4" for number in range(count))
     files = [padded(video, home.parent / name, size_bytes) for name in names]
@@ -127,25 +127,26 @@ def measure(home: Path, server: SeaweedFs, video: bytes, count: int, size_bytes:
         with ThreadPoolExecutor(count) as senders:
             list(senders.map(lambda path: send(server.url, path), files))
         sent_s = time.monotonic() - begun_s
-        waited_s = wait_until_registered(home, count)
+        waited_s = wait_until_registered(home, count, patience_s)
         keys, runs = registered(home)
-        refused = [info.key for info in store_of(server, home).list_folder("rejected")]
+        store = ObjectStore(url=f"s3://{BUCKET}", endpoint_url=server.url, home=str(home))
+        left = {place: {Path(info.key).stem for info in store.list_folder(place)} for place in ("incoming", "rejected")}
     finally:
         memory.ended.set()
         command("down")
-    twice = [key for key, number in runs.items() if number > 1]
-    print(f"{count} uploads of {size_bytes / 1e6:.0f} MB sent in {sent_s:.0f} s, registered {waited_s:.0f} s later")
-    print(f"lost {count - len(keys)}, twice {len(twice)}, refused {len(refused)}, runs {sum(runs.values())}")
+    missing = {path.stem for path in files} - {key.rpartition("-")[0] for key in keys}
+    lost, twice = missing - left["incoming"], [key for key, number in runs.items() if number > 1]
+    print(f"{count} uploads of {size_bytes / 1e6:.0f} MB sent in {sent_s:.0f} s")
+    print(
+        f"{len(keys)} registered {waited_s:.0f} s later, {len(missing - lost)} still waiting, runs {sum(runs.values())}"
+    )
+    print(f"lost {len(lost)}, twice {len(twice)}, refused {len(left['rejected'])}")
     print(
         f"webserver, daemon and code servers {memory.servers_bytes / 1e6:.0f} MB, "
         f"with runs {memory.with_runs_bytes / 1e6:.0f} MB"
     )
-    return len(keys) == count and not twice and not refused and memory.servers_bytes < PROMISED_BYTES
-
-
-def store_of(server: SeaweedFs, home: Path) -> ObjectStore:
-    """The platform's objects."""
-    return ObjectStore(url=f"s3://{BUCKET}", endpoint_url=server.url, home=str(home))
+    faults = [*missing, *twice, *left["rejected"]]
+    return not faults and memory.servers_bytes < PROMISED_BYTES
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -153,6 +154,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="s3_uploads")
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--megabytes", type=int, default=60)
+    parser.add_argument("--patience", type=float, default=PATIENCE_S, help="seconds, once all are sent")
     parser.add_argument("--video", type=Path, help="a short MP4; the rendered sample without it")
     chosen = parser.parse_args(arguments)
     print(machine())
@@ -162,11 +164,11 @@ def main(arguments: list[str] | None = None) -> None:
         with SeaweedFs(folder / "seaweedfs", [WHO]) as server:
             server.make_bucket(BUCKET)
             video = (chosen.video or sample(home)).read_bytes()
-            kept = in_environment(home, server, video, chosen.count, chosen.megabytes * 1_000_000)
+            kept = in_environment(home, server, video, chosen)
     print(f"promise kept: {kept} (load {os.getloadavg()[1]:.1f} over five minutes, steal {steal.share:.1%})")
 
 
-def in_environment(home: Path, server: SeaweedFs, video: bytes, count: int, size_bytes: int) -> bool:
+def in_environment(home: Path, server: SeaweedFs, video: bytes, chosen: argparse.Namespace) -> bool:
     """Measure with the settings of a platform on S3, which its processes inherit."""
     wanted: dict[str, Any] = {
         "NEUROVISION_HOME": home,
@@ -178,7 +180,7 @@ def in_environment(home: Path, server: SeaweedFs, video: bytes, count: int, size
     before = dict(os.environ)
     os.environ.update({name: str(value) for name, value in wanted.items()})
     try:
-        return measure(home, server, video, count, size_bytes)
+        return measure(home, server, video, chosen.count, chosen.megabytes * 1_000_000, chosen.patience)
     finally:
         os.environ.clear()
         os.environ.update(before)

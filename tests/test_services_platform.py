@@ -8,7 +8,6 @@ import re
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,11 @@ WITHOUT_MODEL = ("video", "frames")
 WITH_MODEL = ("features", "phases", "instruments", "anatomy", "events")
 TOLERANCE = 1e-4
 REPORT_S = 600.0
-INSTANCE = "{ instance { info } }"
+SHOWN = """{ instance { info }
+  repositoriesOrError { ... on RepositoryConnection { nodes { name
+    allTopLevelResourceDetails { name configuredValues { key value } } } } }
+  runsOrError { ... on Runs { results { runConfigYaml tags { key value } } } } }"""
+"""What the UI shows of configuration."""
 
 
 class Hospital:
@@ -178,20 +181,21 @@ def require_alike(one: pd.DataFrame, other: pd.DataFrame) -> None:
                 assert left == right, column
 
 
-def test_an_upload_into_the_bucket_becomes_a_report_by_itself(hospital: Hospital, tmp_path: Path) -> None:
+def test_the_trial_s_upload_becomes_a_report_by_itself(hospital: Hospital, tmp_path: Path) -> None:
     video = tmp_path / "operation_008.mp4"
     write_video(plan_operation(8, 20.0), video, fps=2.0)
-    hospital.store.write_file(f"incoming/{video.name}", video)
-    deadline_s = time.monotonic() + REPORT_S
-
-    def report() -> list[str]:
-        keys = [info.key for info in hospital.store.list_folder("surgery/report")]
-        return [key for key in keys if "operation_008" in key and key.endswith(".html")]
-
-    while not report():
-        assert time.monotonic() < deadline_s, "no report"
-        time.sleep(1)
+    tried = hospital.platform.command("trial", str(video), "--wait", str(REPORT_S), timeout_s=2 * REPORT_S)
+    assert tried.code == 0, tried.err
+    [key] = re.findall(r"^report: (surgery/report/operation_\S+\.html) \(after", tried.out, re.MULTILINE)
+    assert hospital.store.stat(key)
     assert not hospital.store.list_folder("incoming")
+
+
+def test_a_trial_that_is_refused_says_why(hospital: Hospital, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no video")
+    tried = hospital.platform.command("trial", str(tmp_path / "notes.txt"), "--wait", str(REPORT_S))
+    assert (tried.code, tried.out) == (1, "")
+    assert re.match(r"error: operation_\d+: It was refused\. \S", tried.err), tried.err
 
 
 def test_no_secret_is_told_anywhere(hospital: Hospital) -> None:
@@ -206,7 +210,11 @@ def test_no_secret_is_told_anywhere(hospital: Hospital) -> None:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
         else:
             assert not found, path
-    told = requests.post(f"http://127.0.0.1:{hospital.port}/graphql", json={"query": INSTANCE}, timeout=60).json()
+    told = requests.post(f"http://127.0.0.1:{hospital.port}/graphql", json={"query": SHOWN}, timeout=60).json()
+    assert "errors" not in told, told
+    repositories = told["data"]["repositoriesOrError"]["nodes"]
+    assert any(repository["allTopLevelResourceDetails"] for repository in repositories)
+    assert told["data"]["runsOrError"]["results"]
     shown = [json.dumps(told), hospital.platform.command("doctor").out]
     shown += [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     shown += [dump_of(hospital, "dagster"), dump_of(hospital, "neurovision")]
