@@ -68,7 +68,8 @@ class RepositoryBucket:
             changed = sorted(key for key, tag in there.items() if known.get(key) != tag or not (root / key).is_file())
             for key in sorted(changed, key=lambda key: PurePosixPath(key).name == MODEL_FILE):
                 self._fetch_one(root, key)
-            for key in known.keys() - there.keys():
+            models = {PurePosixPath(key).parts[0] for key in there}  # one that is gone as a whole is being put back
+            for key in (key for key in known.keys() - there.keys() if PurePosixPath(key).parts[0] in models):
                 (root / key).unlink(missing_ok=True)
                 _remove_empty(root, (root / key).parent)
             if there != known:
