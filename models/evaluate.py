@@ -34,8 +34,8 @@ from models.scoring.headline import (
     area_headline,
     box_confusion,
     box_headline,
+    judged_boxes,
     phase_headline,
-    sure_boxes,
 )
 from models.scoring.phases import unrelaxed_scores
 from models.scoring.protocol import Scores
@@ -164,7 +164,7 @@ def judge_detector(repository: Path, operations: Sequence[Operation]) -> Judged:
         number += 1
     scores = coco_scores(truth, found, size_px=(HEIGHT_PX, WIDTH_PX), pictures=number, names=INSTRUMENTS)
     everything = [pair for pairs in pictures.values() for pair in pairs]
-    calibration = box_calibration_scores(*sure_boxes(everything))
+    calibration = box_calibration_scores(*judged_boxes(everything))
     return Judged(
         videos=tuple(
             VideoScore.of(

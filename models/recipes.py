@@ -114,14 +114,15 @@ def make_segmenter(material: Material) -> Made:
 
 
 def make_detector(material: Material) -> Made:
-    """Train the detector, fit its temperature, and write it."""
-    from models.instrument_detector.train import DetectorTraining, fit_temperature, train
+    """Train the detector, calibrate its scores, and write it."""
+    from models.instrument_detector.train import DetectorTraining, fit_calibration, train
 
     config = DetectorTraining(**{"seed": material.seed, **material.settings})
     known = _examples(material.training, every=_PICTURE_STEP)
     unseen = _examples(material.validation, every=_VALIDATION_STEP)
     network, epochs = train(known, unseen, config, material.watch)
-    material.report(f"temperature {fit_temperature(network, unseen):.2f}")
+    scale, offset = fit_calibration(network, unseen)
+    material.report(f"scores: scale {scale:.2f}, offset {offset:.2f}")
     height_px, width_px = CONTRACTS[DETECTOR].picture_px
     picture = letterbox(material.validation[0].frame(0), height_px=height_px, width_px=width_px)
     return _written(network, DETECTOR, material, as_batch(picture[None]), config, epochs)

@@ -8,9 +8,9 @@ from models.scoring.headline import (
     area_headline,
     box_confusion,
     box_headline,
+    judged_boxes,
     mean_headline,
     phase_headline,
-    sure_boxes,
 )
 
 
@@ -38,7 +38,7 @@ def test_boxes_by_hand() -> None:
     assert figures["overlap"] == pytest.approx(1 / 4)
     assert figures["accuracy"] == pytest.approx(1 / 2), "class 1 is there and was not told"
     assert box_confusion([(true, found)], classes=2).tolist() == [[1, 0, 0], [1, 0, 0], [1, 0, 0]]
-    scores, right = sure_boxes([(true, found)])
+    scores, right = judged_boxes([(true, found)])
     assert (scores.tolist(), right.tolist()) == ([0.9, 0.8, 0.7], [True, False, False])
     figures = box_calibration_scores(scores, right).figures
     assert figures["calibration_error"] == pytest.approx((0.1 + 0.8 + 0.7) / 3)

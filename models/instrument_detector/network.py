@@ -30,7 +30,7 @@ _LEAST_HEAT: Final = 1e-6
 class InstrumentDetector(nn.Module):
     """Frames [N,3,640,640] (RGB, 0..1) to boxes [N,K,4] in input pixels, calibrated scores [N,K] and classes [N,K]."""
 
-    temperature: Tensor
+    calibration: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class InstrumentDetector(nn.Module):
         self.smooth = nn.ModuleList(ConvUnit(_NECK, _NECK) for _ in range(3))
         self.heat = nn.Conv2d(_NECK, len(INSTRUMENTS), 1)
         self.sides = nn.Conv2d(_NECK, 4, 1)
-        self.register_buffer("temperature", torch.ones(1))
+        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
         nn.init.constant_(cast("Tensor", self.heat.bias), -math.log((1 - _PRIOR) / _PRIOR))
 
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,7 +64,8 @@ class InstrumentDetector(nn.Module):
         """Give the K strongest peaks: boxes (x_min, y_min, x_max, y_max), scores, classes (int32)."""
         logits, sides_px = self.maps(images)
         boxes, heat, classes = decode(torch.sigmoid(logits), sides_px)
-        return boxes, torch.sigmoid(torch.logit(heat, _LEAST_HEAT) / self.temperature), classes
+        scale, offset = self.calibration
+        return boxes, torch.sigmoid(scale * torch.logit(heat, _LEAST_HEAT) + offset), classes
 
 
 def decode(heat: Tensor, sides_px: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -22,8 +22,7 @@ from models.instrument_detector.network import STRIDE_PX, InstrumentDetector
 from models.labels import INSTRUMENTS
 from models.letterbox import Fit, as_batch, letterbox
 from models.loop import Epoch, Lesson, Training, Watch, best_device, learn, mixed_precision
-from models.scoring.headline import box_headline, sure_boxes
-from models.temperature import best_temperature
+from models.scoring.headline import box_headline, judged_boxes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +33,8 @@ _KERNEL_SHARE = 0.54
 _SMALLEST_SIGMA = 0.6
 _KERNEL_FLOOR = 0.0111
 """A Gaussian's height at three sigma: cells below it are not the object's."""
+_FAINT = 0.05
+"""Peaks below are background, of which there are thousands."""
 _FOCAL_POWER = 2.0
 _NEAR_CENTRE_POWER = 4.0
 
@@ -121,19 +122,25 @@ def figures_of(network: InstrumentDetector, unseen: Sequence[Example]) -> dict[s
     return {"val_accuracy": figures["accuracy"], "val_f1": figures["f1"], "val_overlap": figures["overlap"]}
 
 
-def fit_temperature(network: InstrumentDetector, unseen: Sequence[Example]) -> float:
-    """Choose the temperature by which scores of found boxes say how many are right; the network keeps it.
+def fit_calibration(network: InstrumentDetector, unseen: Sequence[Example]) -> tuple[float, float]:
+    """Choose scale and offset of the scores' logits so that scores say how many boxes are right (Platt 1999).
 
-    One half stays one half, so no box is found or lost by it.
+    The focal loss leaves peaks too modest: without an offset the scale alone would push all found boxes to a score of
+    one, and their order would be lost. The network keeps both; they stay 1 and 0 where all boxes are right, or none.
     """
-    network.temperature.fill_(1.0)
+    from sklearn.linear_model import LogisticRegression
+
+    network.calibration.copy_(torch.tensor([1.0, 0.0]))
     with torch.no_grad():
-        scores, right = sure_boxes(_answers(network, unseen))
-    logits = torch.logit(torch.from_numpy(scores).double(), 1e-6)
-    pairs = torch.stack([logits, torch.zeros_like(logits)], dim=1)
-    best = best_temperature(pairs, torch.from_numpy(np.where(right, 0, 1)))
-    network.temperature.fill_(best)
-    return best
+        scores, right = judged_boxes(_answers(network, unseen), above=_FAINT)
+    if 0 < right.sum() < len(right):
+        odds = np.log(scores / (1 - scores)).astype(np.float64)
+        fitted = LogisticRegression(C=np.inf).fit(odds[:, np.newaxis], right)
+        scale, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+        if scale > 0:
+            network.calibration.copy_(torch.tensor([scale, offset]))
+    scale, offset = network.calibration.tolist()
+    return scale, offset
 
 
 def _answers(network: InstrumentDetector, unseen: Sequence[Example]) -> Iterator[tuple[Any, Any]]:

@@ -118,11 +118,13 @@ def box_confusion(pictures: Sequence[tuple[Boxes, Found]], *, classes: int) -> N
     return confusion
 
 
-def sure_boxes(pictures: Iterable[tuple[Boxes, Found]]) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-    """Give the scores [N] of all boxes that count as found, and whether each has a true one of its own [N]."""
+def judged_boxes(
+    pictures: Iterable[tuple[Boxes, Found]], *, above: float = SCORE_LIMIT
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Give the scores [N] of all boxes above a score, and whether each has a true one of its own [N]."""
     sure_scores, right = [np.zeros(0, dtype=np.float32)], [np.zeros(0, dtype=np.bool_)]
     for (true_px, true_kinds), (found_px, found_kinds, scores) in pictures:
-        sure = scores > SCORE_LIMIT
+        sure = scores > above
         same = found_kinds[sure][:, None] == true_kinds[None, :]
         partners = _partners(_iou(found_px[sure], true_px) * same, scores[sure])
         sure_scores.append(scores[sure])
