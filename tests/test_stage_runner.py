@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from neurovision_assets.artifacts import ArtifactRecord
 from neurovision_assets.provenance import PROVENANCE_METADATA_KEY, Provenance
 from neurovision_assets.stage import events, runner
-from neurovision_assets.stage.failures import read_failure
+from neurovision_assets.stage.failures import FailureRecord, read_failure
 from neurovision_assets.stage.spec import StageSpec
 from resources.errors import ConfigurationError, NeuroVisionError, TransientFailure
 from resources.object_store import LOCK_FOLDER, ObjectInfo, ObjectStore
@@ -150,6 +150,16 @@ def test_a_store_that_refuses_even_the_record_of_a_failure_stops_nobody_else(
     assert platform.materialized("total") == {second}
 
 
+def require_transient_failure(platform: ToyPlatform, failing: str, other: str) -> FailureRecord:
+    """A run of both, in which one fails at its first stage on what may pass; the other ends."""
+    assert not platform.run([failing, other]).success
+    assert platform.materialized("total") == {other}
+    failure = read_failure(platform.store, "toy/seed", failing)
+    assert failure is not None
+    assert failure.kind == "transient"
+    return failure
+
+
 def test_a_store_that_fails_after_the_last_write_is_a_failure_of_that_video(
     platform: ToyPlatform, monkeypatch: pytest.MonkeyPatch
 ):
@@ -160,11 +170,7 @@ def test_a_store_that_fails_after_the_last_write_is_a_failure_of_that_video(
             raise flaky()
 
     monkeypatch.setattr(ObjectStore, "delete", refuse)
-    assert not platform.run([first, second]).success
-    assert platform.materialized("total") == {second}
-    failure = read_failure(platform.store, "toy/seed", first)
-    assert failure is not None
-    assert failure.kind == "transient"
+    require_transient_failure(platform, first, second)
     monkeypatch.undo()
     assert platform.run([first]).success
     assert platform.script.computed.count(("seed", "first")) == 1, "it had been published"
@@ -186,11 +192,7 @@ def test_a_database_of_dagster_s_that_is_gone_is_no_fault_of_a_stage(
         return tell(spec, record, *rest, **more)
 
     monkeypatch.setattr(events, "materialization", fail)
-    assert not platform.run([first, second]).success
-    assert platform.materialized("total") == {second}
-    failure = read_failure(platform.store, "toy/seed", first)
-    assert failure is not None
-    assert failure.kind == "transient"
+    failure = require_transient_failure(platform, first, second)
     assert "Dagster's database cannot be used (unable to open database file)" in failure.reason
 
 
