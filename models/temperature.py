@@ -20,7 +20,7 @@ def best_temperature(logits: Tensor, wanted: Tensor) -> float:
     """Give the temperature with the least negative log-likelihood; 1 where there is no example.
 
     Args:
-        logits: [N,C]; a single logit of a yes-or-no answer is the pair (logit, 0).
+        logits: [N,C].
         wanted: int64 [N], the right class.
     """
     import torch
