@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -186,6 +187,24 @@ def test_two_machines_and_a_server_on_one_repository_in_a_bucket(bucket: str, tm
         assert (tmp_path / "second" / NAME / "2" / "reference.json").is_file(), "what is added later comes too"
         assert answer(fresh) == [1, 0, 2]
         assert answer(second) == [-1, 0, 2], "what it pinned"
+
+
+def test_of_two_promotions_within_a_second_the_server_sees_both(bucket: str, tmp_path: Path):
+    """S3 tells times in whole seconds, and the server asks them what is new."""
+    home = without_seed(tmp_path / "first")
+    install(home, NAME, graph("Identity"), more=TWO_VERSIONS)
+    address = os.environ["NEUROVISION_S3_ENDPOINT_URL"]
+    where = bucket.replace("s3://", f"s3://{address}/")
+    assert machine(home, bucket).models.names() == [NAME], "the bucket is filled, or no server starts on it"
+    with TritonServer(tmp_path / "server", where, load=(), variables={"AWS_DEFAULT_REGION": "us-east-1"}) as server:
+        connection = Connection(server.grpc_url, 30.0)
+        assert answer(machine(home, bucket, server)) == [-1, 0, 2]
+        mine = machine(home, bucket, server)
+        time.sleep(1 - time.time() % 1)  # all of the next second is before us
+        for version, operator in ((2, "Abs"), (3, "Neg"), (4, "Abs")):
+            assert promote(mine, tmp_path, operator, f"1.{version}.0") == version
+            served = connection.call(lambda transport, version=version: transport.config(NAME, version))
+            assert served["parameters"][f"digest_{version}"]["string_value"]
 
 
 def test_of_two_machines_that_publish_one_version_the_second_is_told(bucket: str, tmp_path: Path):

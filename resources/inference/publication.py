@@ -7,9 +7,10 @@ Belongs here: the order of telling. Does not belong here: S3 (``bucket``), Trito
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
@@ -19,6 +20,10 @@ from resources.inference.repository import ModelRepository
 
 if TYPE_CHECKING:
     from resources.inference.triton.connection import Connection
+
+NEXT_SECOND_S: Final = 1.1
+"""S3 tells when an object was written in whole seconds, and Triton reads a model's folder again only when something in
+it has become newer: of two changes within one second it sees the first."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +62,39 @@ class Publication:
             ConfigurationError: the server cannot load it.
             TransientFailure: the server or the bucket does not answer.
         """
-        from resources.inference.triton.failures import ServerFailure
         from resources.inference.triton.served import note_digests
 
         if self.server is None:
             return
         with FileLock(repository.root / f".{name}.loading"):
             note_digests(repository, name)
-            if self.bucket is not None:
+            if self.bucket is None:
+                self._load(self.server, name)
+                return
+            self.bucket.put_configurations(repository.root, name)
+            self._load(self.server, name)
+            if not self._serves(self.server, name, max(repository.versions_on_disk(name))):
+                time.sleep(NEXT_SECOND_S)
                 self.bucket.put_configurations(repository.root, name)
-            try:
-                self.server.call(lambda transport: transport.load(name))
-            except ServerFailure as failure:
-                raise ConfigurationError(
-                    f"The server cannot load it: {failure}.",
-                    subject=f"model {name} on Triton at {self.server.url}",
-                    remedy="Look at the server's log; it must read the repository that this platform writes.",
-                ) from failure
+                self._load(self.server, name)
+
+    def _load(self, server: Connection, name: str) -> None:
+        from resources.inference.triton.failures import ServerFailure
+
+        try:
+            server.call(lambda transport: transport.load(name))
+        except ServerFailure as failure:
+            raise ConfigurationError(
+                f"The server cannot load it: {failure}.",
+                subject=f"model {name} on Triton at {server.url}",
+                remedy="Look at the server's log; it must read the repository that this platform writes.",
+            ) from failure
+
+    def _serves(self, server: Connection, name: str, version: int) -> bool:
+        from resources.inference.triton.failures import ServerFailure
+
+        try:
+            server.call(lambda transport: transport.config(name, version))
+        except ServerFailure:
+            return False
+        return True
