@@ -196,6 +196,8 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             return {name: np.zeros((0, *np.maximum(out.dims, 0)), out.dtype) for name, out in spec.outputs.items()}
         requests = ({"images": batch} for batch in _image_batches(images, spec))
         answers = list(self.model(model_name).infer_each(requests))
+        if len(answers) == 1:
+            return answers[0]
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     def infer_phase_segmentation(

@@ -7,7 +7,9 @@ belong here: run lengths (`rle`), what a growing area means (`events`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +38,14 @@ class Projection:
         source: to the source picture.
         picture_area_px: pixels of the frame that are no padding.
         inside: float64 [h', w'], share of each answer cell's weight that lies in the picture: 1 or 0.
+        is_source_frame: the stored frame is the source picture, so that their masks are the same.
     """
 
     frame: Enlargement
     source: Enlargement
     picture_area_px: int
     inside: npt.NDArray[np.float64]
+    is_source_frame: bool
 
 
 def check_segmenter(spec: ModelSpec) -> None:
@@ -60,6 +64,7 @@ def check_segmenter(spec: ModelSpec) -> None:
         )
 
 
+@lru_cache(maxsize=2)
 def project(answer_hw: tuple[int, int], model: FrameGeometry, frame: FrameGeometry) -> Projection:
     """Work out once which cell of the answer every pixel shows.
 
@@ -80,14 +85,17 @@ def project(answer_hw: tuple[int, int], model: FrameGeometry, frame: FrameGeomet
     source_x = (np.arange(frame.source_width_px) + 0.5) * frame.scale_x + frame.pad_left_px
     inside = np.zeros(answer_hw)
     inside[np.ix_(np.unique(frame_rows[rows]), np.unique(frame_columns[columns]))] = 1.0
+    on_frame = Enlargement(frame_rows, frame_columns)
+    on_source = Enlargement(
+        _cells(source_y, model.scale_y, model.pad_top_px, height / model.height_px, height),
+        _cells(source_x, model.scale_x, model.pad_left_px, width / model.width_px, width),
+    )
     return Projection(
-        frame=Enlargement(frame_rows, frame_columns),
-        source=Enlargement(
-            _cells(source_y, model.scale_y, model.pad_top_px, height / model.height_px, height),
-            _cells(source_x, model.scale_x, model.pad_left_px, width / model.width_px, width),
-        ),
+        frame=on_frame,
+        source=on_source,
         picture_area_px=frame.inner_height_px * frame.inner_width_px,
         inside=inside,
+        is_source_frame=on_frame.shows_the_same(on_source),
     )
 
 
@@ -107,19 +115,38 @@ def anatomy_tables(
     """
     spec = inference.pin(config.model)
     check_segmenter(spec)
-    for batch in batches:
-        for start in range(0, len(batch.images), CHUNK):
-            part = slice(start, start + CHUNK)
-            fitted, model = fit_pictures(batch.images[part], *input_size_px(spec, batch.images[0]))
-            probabilities = inference.infer_images(config.model, fitted)["probabilities"]
-            projection = project(probabilities.shape[2:], model, geometry)
-            times = zip(batch.frame_index[part].tolist(), batch.timestamp_ms[part].tolist(), strict=True)
-            rows: list[tuple[object, ...]] = [
-                (*time, *row)
-                for time, picture in zip(times, probabilities, strict=True)
-                for row in structures(picture, projection, spec.labels, config.min_area_fraction)
-            ]
-            yield _table(rows)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="anatomy") as pool:
+        last: Future[pa.Table] | None = None
+        for batch in batches:
+            for start in range(0, len(batch.images), CHUNK):
+                part = slice(start, start + CHUNK)
+                fitted, model = fit_pictures(batch.images[part], *input_size_px(spec, batch.images[0]))
+                probabilities = inference.infer_images(config.model, fitted)["probabilities"]
+                projection = project(probabilities.shape[2:], model, geometry)
+                times = list(zip(batch.frame_index[part].tolist(), batch.timestamp_ms[part].tolist(), strict=True))
+                told = pool.submit(_told, times, probabilities, projection, spec.labels, config.min_area_fraction)
+                if last is not None:
+                    yield last.result()
+                last = told
+        if last is not None:
+            yield last.result()
+
+
+def _told(
+    times: list[tuple[int, int]],
+    probabilities: npt.NDArray[np.float32],
+    projection: Projection,
+    labels: tuple[str, ...],
+    min_area_fraction: float,
+) -> pa.Table:
+    """The rows of one call's pictures; they are made while the network computes the next ones."""
+    return _table(
+        [
+            (*time, *row)
+            for time, picture in zip(times, probabilities, strict=True)
+            for row in structures(picture, projection, labels, min_area_fraction)
+        ]
+    )
 
 
 def structures(
@@ -137,27 +164,37 @@ def structures(
         The columns of `schemas.ANATOMY` after the frame's time, a row for each structure, by class.
     """
     classes = len(labels)
-    small = probabilities.argmax(axis=0).astype(np.uint8)
+    small, best = most_likely(probabilities)
     frame = class_runs(bordered(small), projection.frame)
-    source = class_runs(small, projection.source)
-    confidence = _mean_confidence(probabilities.max(axis=0), small, projection.inside, classes)
+    source = frame if projection.is_source_frame else class_runs(small, projection.source)
+    confidence = _mean_confidence(best, small, projection.inside, classes)
     areas, source_areas = frame.areas(classes), source.areas(classes)
     fractions = areas / projection.picture_area_px
     seen = (areas > 0) & (source_areas > 0) & (fractions >= min_area_fraction)
     seen[BACKGROUND] = False
-    return [
-        (
-            labels[c],
-            c,
-            int(areas[c]),
-            float(fractions[c]),
-            float(confidence[c]),
-            frame.encode(c),
-            int(source_areas[c]),
-            source.encode(c),
-        )
-        for c in np.flatnonzero(seen).tolist()
-    ]
+    rows = []
+    for c in np.flatnonzero(seen).tolist():
+        mask = frame.encode(c)
+        source_mask = mask if source is frame else source.encode(c)
+        shown = (int(areas[c]), float(fractions[c]), float(confidence[c]), mask, int(source_areas[c]), source_mask)
+        rows.append((labels[c], c, *shown))
+    return rows
+
+
+def most_likely(probabilities: npt.NDArray[np.float32]) -> tuple[ClassMap, npt.NDArray[np.float32]]:
+    """The most likely class of each cell, uint8 [h', w'], and its probability; of equals the first.
+
+    Class by class, which takes a third of numpy's time for an argmax over the first of three axes.
+
+    Args:
+        probabilities: float32 [classes, h', w'].
+    """
+    best = probabilities[0].copy()
+    small = np.zeros(best.shape, dtype=np.uint8)
+    for class_id, here in enumerate(probabilities[1:], start=1):
+        np.putmask(small, here > best, class_id)
+        np.maximum(best, here, out=best)
+    return small, best
 
 
 def bordered(small: ClassMap) -> ClassMap:
@@ -177,7 +214,7 @@ def _mean_confidence(
     best: npt.NDArray[np.float32], small: ClassMap, inside: npt.NDArray[np.float64], classes: int
 ) -> npt.NDArray[np.float64]:
     """Mean probability of each class over its cells in the picture, [classes]; 0 where it has none."""
-    flat, weights = small.reshape(-1), inside.reshape(-1)
+    flat, weights = small.reshape(-1).astype(np.intp), inside.reshape(-1)
     cells = np.bincount(flat, weights=weights, minlength=classes)
     sums = np.bincount(flat, weights=weights * best.reshape(-1), minlength=classes)
     return np.minimum(sums / np.maximum(cells, 1.0), 1.0)

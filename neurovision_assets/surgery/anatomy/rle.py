@@ -32,6 +32,10 @@ class Enlargement:
     rows: npt.NDArray[np.int64]
     columns: npt.NDArray[np.int64]
 
+    def shows_the_same(self, other: Enlargement) -> bool:
+        """Whether both pictures are of one size and show one cell in each pixel."""
+        return np.array_equal(self.rows, other.rows) and np.array_equal(self.columns, other.columns)
+
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the picture."""
@@ -62,14 +66,16 @@ class ClassRuns:
         """COCO's compressed run lengths of one class; `pycocotools.mask.decode` reads them."""
         from pycocotools import mask
 
-        own = self.class_id == class_id
-        start, end = self.start[own], self.start[own] + self.length[own]
+        own = np.flatnonzero(self.class_id == class_id)
         height, width = self.size
-        edges = np.concatenate(([0], np.stack((start, end), axis=1).reshape(-1), [height * width]))
+        edges = np.empty(2 * len(own) + 2, dtype=np.int64)
+        edges[0], edges[-1] = 0, height * width
+        edges[1:-1:2] = self.start[own]
+        edges[2:-1:2] = self.start[own] + self.length[own]
         counts = np.diff(edges)
         if counts[-1] == 0:
             counts = counts[:-1]  # COCO writes no empty run at the end, and equal masks must have equal text
-        packed = mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+        packed = mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
         return str(packed["counts"], "ascii")
 
 
@@ -82,10 +88,8 @@ def class_runs(small: ClassMap, enlargement: Enlargement) -> ClassRuns:
     """
     height, width = enlargement.size
     row_first, _ = runs(enlargement.rows)
-    used = small[enlargement.rows[row_first]]
-    down = used[:, enlargement.columns].T.reshape(-1)
-    row_start = (np.arange(width)[:, np.newaxis] * height + row_first[np.newaxis]).reshape(-1)
-    first, after = runs(down)
-    start = row_start[first]
-    end = np.append(row_start, height * width)[after]
-    return ClassRuns(start, end - start, down[first], (height, width))
+    down = np.ascontiguousarray(small[enlargement.rows[row_first]].T)[enlargement.columns].reshape(-1)
+    first, _ = runs(down)
+    column, row = np.divmod(first, len(row_first))
+    start = column * height + row_first[row]
+    return ClassRuns(start, np.diff(start, append=height * width), down[first], (height, width))
