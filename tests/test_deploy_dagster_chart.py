@@ -175,9 +175,24 @@ def test_limits_of_runs_are_those_of_one_machine_but_for_their_number() -> None:
     assert daemon["runRetries"]["retryOnAssetOrOpFailure"] == LAPTOP["run_retries"]["retry_on_asset_or_op_failure"]
     for kind in ("sensor", "schedule"):
         assert VALUES["retention"][kind]["purgeAfterDays"] == LAPTOP["retention"][kind]["purge_after_days"]
-    assert "maxConcurrentRuns" not in daemon["runCoordinator"]["config"]["queuedRunCoordinator"], (
-        "the chart refuses both"
-    )
+    assert daemon["runMonitoring"]["maxRuntimeSeconds"] == LAPTOP["run_monitoring"]["max_runtime_seconds"]
+
+
+def test_runs_are_queued_as_on_one_machine() -> None:
+    """Above all they wait for a code server that has no database, and are not dropped one by one."""
+    from dagster._core.run_coordinator import QueuedRunCoordinator
+    from dagster._serdes import ConfigurableClassData
+
+    coordinator = VALUES["dagsterDaemon"]["runCoordinator"]
+    assert coordinator["type"] == "CustomRunCoordinator"
+    written = coordinator["config"]["customRunCoordinator"]
+    data = ConfigurableClassData(written["module"], written["class"], yaml.safe_dump(written["config"]))
+    queue = data.rehydrate(as_type=QueuedRunCoordinator).get_run_queue_config()
+    here = LAPTOP["run_queue"]
+    assert written["config"]["dequeue_interval_seconds"] == here["dequeue_interval_seconds"]
+    assert queue.max_user_code_failure_retries == here["max_user_code_failure_retries"]
+    assert queue.user_code_failure_retry_delay == here["user_code_failure_retry_delay"]
+    assert not {"max_concurrent_runs", "tag_concurrency_limits"} & set(written["config"]), "Dagster refuses both"
 
 
 def test_what_the_chart_writes_is_an_instance_that_dagster_takes() -> None:
@@ -195,6 +210,7 @@ def test_what_the_chart_writes_is_an_instance_that_dagster_takes() -> None:
             "pools": {snake(key): value for key, value in VALUES["concurrency"]["pools"].items()},
             "runs": {snake(key): value for key, value in VALUES["concurrency"]["runs"].items()},
         },
+        "run_coordinator": VALUES["dagsterDaemon"]["runCoordinator"]["config"]["customRunCoordinator"],
         "run_monitoring": {snake(key): value for key, value in VALUES["dagsterDaemon"]["runMonitoring"].items()},
         **VALUES["additionalInstanceConfig"],
     }

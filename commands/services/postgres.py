@@ -40,7 +40,8 @@ class Postgres(LocalServer):
 
     Args:
         folder: of the cluster and its log.
-        password: of the superuser and of the roles; made and kept in the folder where none is given.
+        password: of the superuser and of the roles; without one, a random one that nobody but this object knows, so
+            that no other process can use or go on with the cluster.
         port: a free one when None.
         durable: False where nothing need outlive a power failure: tests.
     """
