@@ -13,12 +13,11 @@ import time
 from collections.abc import Sequence
 
 from commands.platform import living_servers, read_record
-from neurovision_assets.partitions import check_video_id
-from neurovision_assets.reprocessing.requests import Request, State, load_request, submit
+from neurovision_assets.reprocessing.asking import ask
+from neurovision_assets.reprocessing.requests import Request, State, load_request
 from neurovision_assets.surgery.pipeline import SURGERY
-from neurovision_assets.uploads.record import load_record
 from resources.database.engine import Database
-from resources.errors import ConfigurationError, NeuroVisionError
+from resources.errors import NeuroVisionError
 from resources.object_store import ObjectStore
 from resources.settings import Settings, load_settings
 
@@ -46,12 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings()
         database = Database.of(settings)
-        request_id = submit(
+        request_id = ask(
+            SURGERY,
             database,
-            video_ids=known_videos(settings, split(" ".join(chosen.video_ids))),
+            ObjectStore.of(settings),
+            video_ids=split(" ".join(chosen.video_ids)),
             requester=chosen.requester or getpass.getuser(),
             reason=chosen.reason,
-            stages=known_stages(split(chosen.stages)),
+            stages=split(chosen.stages),
             only_stale=chosen.only_stale,
             priority=chosen.priority,
         )
@@ -70,31 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def split(text: str) -> list[str]:
     """Words with spaces or commas between."""
     return text.replace(",", " ").split()
-
-
-def known_videos(settings: Settings, video_ids: Sequence[str]) -> list[str]:
-    """The videos themselves.
-
-    Raises:
-        PermanentFailure: one was never uploaded, or is no video_id.
-    """
-    store = ObjectStore.of(settings)
-    return [load_record(store, check_video_id(video_id)).video_id for video_id in video_ids]
-
-
-def known_stages(names: Sequence[str]) -> list[str]:
-    """The stages themselves.
-
-    Raises:
-        ConfigurationError: there is none of some name.
-    """
-    known = [stage.name for stage in SURGERY.stages]
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ConfigurationError(
-            f"There is no stage {', '.join(unknown)}.", subject="STAGES", remedy=f"Stages are {', '.join(known)}."
-        )
-    return list(names)
 
 
 def is_platform_up(settings: Settings) -> bool:

@@ -6,9 +6,13 @@ Belongs here: the form and the row that it writes. Does not belong here: the com
 import dagster as dg
 from pydantic import Field
 
-from neurovision_assets.reprocessing.requests import load_request, submit
+from neurovision_assets.reprocessing.asking import ask
+from neurovision_assets.reprocessing.requests import load_request
+from neurovision_assets.stage.pipeline import Pipeline
+from neurovision_assets.surgery.pipeline import SURGERY
 from resources.database.engine import Database
 from resources.errors import NeuroVisionError
+from resources.object_store import ObjectStore
 
 REPROCESS = "reprocess"
 
@@ -24,19 +28,28 @@ class RequestForm(dg.Config):
     priority: int = Field(default=0, description="0–99, greater first among requests.")
 
 
-@dg.op(description="Writes the request; the sensor review_requests_sensor gives it its runs.")
-def write_request(context: dg.OpExecutionContext, config: RequestForm, database: Database) -> None:
-    """One row; its id stands in the step's metadata."""
-    try:
-        request_id = submit(database, **config.model_dump())
-    except NeuroVisionError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
-    request = load_request(database, request_id)
-    context.log.info(f"Request {request.id} by {request.requester}: make requests ID={request.id} tells how it goes.")
-    context.add_output_metadata({"request_id": request.id, "videos": len(config.video_ids)})
+def request_job(pipeline: Pipeline) -> dg.JobDefinition:
+    """The form of one domain."""
+
+    @dg.op(description="Writes the request; the sensor review_requests_sensor gives it its runs.")
+    def write_request(
+        context: dg.OpExecutionContext, config: RequestForm, database: Database, object_store: ObjectStore
+    ) -> None:
+        """One row; its id stands in the step's metadata."""
+        try:
+            request_id = ask(pipeline, database, object_store, **config.model_dump())
+        except NeuroVisionError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        request = load_request(database, request_id)
+        told = f"make requests ID={request.id} tells how it goes"
+        context.log.info(f"Request {request.id} by {request.requester}: {told}.")
+        context.add_output_metadata({"request_id": request.id, "videos": len(config.video_ids)})
+
+    @dg.job(name=REPROCESS, description="Ask to have videos computed again, on a person's word.")
+    def job() -> None:
+        write_request()
+
+    return job
 
 
-@dg.job(name=REPROCESS, description="Ask to have videos computed again, on a person's word.")
-def reprocess_job() -> None:
-    """One step."""
-    write_request()
+reprocess_job = request_job(SURGERY)

@@ -6,7 +6,7 @@ from the environment, as in production.
 
 import dagster as dg
 
-from jobs.reprocess import reprocess_job
+from jobs.reprocess import request_job
 from neurovision_assets.profiles import ProfileCatalog
 from resources.database.engine import Database
 from resources.inference.client import InferenceResource
@@ -21,7 +21,7 @@ STORE = ObjectStore(url=SETTINGS.objects_url)
 
 defs = dg.Definitions(
     assets=toy_assets(Script({}, [])),
-    jobs=[dg.define_asset_job("toy", selection=dg.AssetSelection.all()), reprocess_job],
+    jobs=[dg.define_asset_job("toy", selection=dg.AssetSelection.all()), request_job(TOY)],
     sensors=[requests_sensor(TOY, "toy")],
     resources={
         "object_store": STORE,

@@ -54,6 +54,16 @@ def test_every_asset_tells_what_it_is(defs: dg.Definitions):
             assert node.code_version, node.key
 
 
+@pytest.mark.parametrize("job", ["retrain", "make_dataset", "propose_plan", "approve_plan", "reprocess"])
+def test_every_field_of_a_form_says_what_it_is(defs: dg.Definitions, job: str):
+    """In the launchpad a field without a word can only be guessed."""
+    ops = defs.resolve_job_def(job).run_config_schema.config_type.fields["ops"].config_type.fields
+    forms = [op.config_type.fields["config"].config_type for op in ops.values() if "config" in op.config_type.fields]
+    fields = {name: field for form in forms for name, field in getattr(form, "fields", {}).items()}
+    assert fields
+    assert [name for name, field in fields.items() if not field.description] == []
+
+
 def test_tables_show_their_columns(defs: dg.Definitions):
     graph = defs.resolve_asset_graph()
     for name in ("frames", "features", "phases", "instruments", "anatomy", "events"):

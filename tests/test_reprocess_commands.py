@@ -64,11 +64,12 @@ def test_a_request_is_written_and_listed_though_nothing_runs(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "request: No video was named"),
+        ([], "VIDEO_ID: No video was named"),
         (["nonsense"], "This is not a video_id"),
         (["nobody-00000000"], "The store has no upload under this video_id"),
         ([VIDEO_ID, "--stages", "phase"], "There is no stage phase"),
-        ([VIDEO_ID, "--reason", ""], "The reason must be one line"),
+        ([VIDEO_ID, "--reason", ""], "REASON: The reason must be one line of 1 to 200 characters; nothing was given."),
+        ([VIDEO_ID, "--reason", "x" * 201], "201 characters were given"),
     ],
 )
 def test_what_is_no_request_is_said_in_one_line(
@@ -135,6 +136,9 @@ def test_a_plan_that_was_refused_says_by_whom(settings: Settings, capsys: pytest
     for nothing in ([], ["--reason", ""], ["--reason", "  "]):
         assert plans.main(["refuse", plan_id, *nothing]) == 1
         assert "REASON: Nobody said why the plan is refused. Give it" in capsys.readouterr().err
+    for decision in (["approve", plan_id], ["refuse", plan_id, "--reason", "not now"]):
+        assert plans.main([*decision, "--by", " "]) == 1
+        assert "BY: The name of who decides must be one line" in capsys.readouterr().err
     assert plans.main(["refuse", plan_id, "--by", "somebody", "--reason", "not now"]) == 0
     plans.main(["list"])
     out = capsys.readouterr().out

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from jobs.reprocess import reprocess_job
+from jobs.reprocess import request_job
 from neurovision_assets.reprocessing import rounds
 from neurovision_assets.reprocessing.requests import (
     PERSONS_PRIORITY,
@@ -21,7 +21,7 @@ from neurovision_assets.uploads.sidecar import PRIORITIES
 from resources.errors import ConfigurationError
 from sensors.callbacks import makes_reports
 from tests.reprocessing import Desk, desk
-from tests.toy_domain import corrupt
+from tests.toy_domain import TOY, corrupt
 
 ALL = [("double", "one"), ("extra", "one"), ("seed", "one"), ("total", "one")]
 
@@ -244,13 +244,38 @@ def test_a_request_needs_somebody_and_a_reason(office: Desk, change: dict[str, s
     assert newest_requests(office.database, 5) == []
 
 
+def asked_in_the_ui(office: Desk, **form: object) -> dg.ExecuteInProcessResult:
+    """Fill in the form of the job."""
+    usual = {"video_ids": ["one-00000000"], "reason": "phases look wrong", "requester": "Dr. Example"}
+    return request_job(TOY).execute_in_process(
+        run_config={"ops": {"write_request": {"config": {**usual, **form}}}},
+        resources={"database": office.database, "object_store": office.platform.store},
+        raise_on_error=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"video_ids": ["nobody-00000000"]}, "nobody-00000000: The store has no upload under this video_id"),
+        ({"video_ids": ["Operation 1"]}, "This is not a video_id"),
+        ({"stages": ["triple"]}, "There is no stage triple. Stages are seed, double"),
+        ({"video_ids": []}, "No video was named"),
+        ({"reason": " "}, "The reason must be one line"),
+    ],
+)
+def test_the_job_in_the_ui_refuses_what_is_not_there_at_once(office: Desk, form: dict[str, object], said: str) -> None:
+    """The sensor would refuse it too, but in the UI nobody would see that."""
+    assert office.platform.add("one") == ["one-00000000"]
+    done = asked_in_the_ui(office, **form)
+    [failed] = [event for event in done.all_events if event.is_step_failure]
+    assert said in str(failed.step_failure_data.user_failure_data.description)
+    assert newest_requests(office.database, 5) == []
+
+
 def test_the_job_in_the_ui_writes_the_same_row(office: Desk) -> None:
     [one] = processed(office, "one")
-    form = {"video_ids": [one], "reason": "phases look wrong", "requester": "Dr. Example", "stages": ["double"]}
-    done = reprocess_job.execute_in_process(
-        run_config={"ops": {"write_request": {"config": form}}}, resources={"database": office.database}
-    )
-    assert done.success
+    assert asked_in_the_ui(office, video_ids=[one], stages=["double"]).success
     [request] = open_requests(office.database)
     assert (request.requester, request.reason, request.stages) == ("Dr. Example", "phases look wrong", ("double",))
     office.work_off()

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, select, update
 
 from neurovision_assets.reprocessing.draft import Draft, Summary
-from neurovision_assets.reprocessing.requests import PLANS_PRIORITY, new_id, write_request
+from neurovision_assets.reprocessing.requests import PLANS_PRIORITY, new_id, require_line, write_request
 from resources.database.engine import Database
 from resources.database.tables import PLAN_ITEMS, PLANS, REQUESTS
 from resources.errors import PermanentFailure
@@ -127,7 +127,9 @@ def approve(database: Database, plan_id: str, by: str, standards: Mapping[str, s
     Raises:
         PermanentFailure: it is not waiting for a decision, has nothing to run, or what it was made for has changed;
             in that case it is superseded.
+        ConfigurationError: nobody is named.
     """
+    require_line("BY", "name of who decides", by)
     with database.writing() as connection:
         plan = _load(connection, plan_id)
         _require_proposed(plan)
@@ -160,7 +162,9 @@ def refuse(database: Database, plan_id: str, by: str, reason: str) -> None:
 
     Raises:
         PermanentFailure: it is not waiting for a decision.
+        ConfigurationError: nobody is named.
     """
+    require_line("BY", "name of who decides", by)
     with database.writing() as connection:
         _require_proposed(_load(connection, plan_id))
         _decide(connection, plan_id, PlanState.REFUSED, by)

@@ -95,6 +95,26 @@ def new_id() -> str:
     return secrets.token_hex(ID_BYTES)
 
 
+def require_line(subject: str, what: str, text: str) -> None:
+    """Refuse what is nobody's name or reason, or could be no tag of a run.
+
+    Args:
+        subject: how it is given to the command.
+        what: is asked for, for the message.
+        text: what was given.
+
+    Raises:
+        ConfigurationError: it is empty, too long, or more than a line.
+    """
+    if not text.strip() or len(text) > LONGEST_TEXT or not text.isprintable():
+        given = "nothing was given" if not text.strip() else f"{len(text)} characters were given"
+        raise ConfigurationError(
+            f"The {what} must be one line of 1 to {LONGEST_TEXT} characters; {given}.",
+            subject=subject,
+            remedy="Give it again.",
+        )
+
+
 def submit(
     database: Database,
     *,
@@ -122,13 +142,10 @@ def submit(
     Raises:
         ConfigurationError: something that a request needs is missing.
     """
-    for name, value in (("requester", requester), ("reason", reason)):
-        if not value.strip() or len(value) > LONGEST_TEXT or not value.isprintable():
-            raise ConfigurationError(
-                f"The {name} must be one line of 1 to {LONGEST_TEXT} characters.", subject="request", remedy="Say it."
-            )
+    require_line("REQUESTER", "requester", requester)
+    require_line("REASON", "reason", reason)
     if not video_ids:
-        raise ConfigurationError("No video was named.", subject="request", remedy="Name at least one video_id.")
+        raise ConfigurationError("No video was named.", subject="VIDEO_ID", remedy="Name at least one video_id.")
     with database.writing() as connection:
         return write_request(
             connection,

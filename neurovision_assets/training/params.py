@@ -118,17 +118,17 @@ class AnatomySegmentationParams(_Frozen):
     learning_rate: float = Field(default=0.0001, gt=0)
     use_pretrained_sam: bool = True
 
-    def check_weights(self, sam_weights: Path | None) -> None:
-        """Refuse to begin from weights that are not there.
+    def check_weights(self) -> None:
+        """Refuse to begin from weights that nobody has brought.
 
         Raises:
-            ConfigurationError: pretrained SAM is asked for and its file does not exist.
+            ConfigurationError: pretrained SAM is asked for.
         """
-        if self.use_pretrained_sam and (sam_weights is None or not sam_weights.is_file()):
+        if self.use_pretrained_sam:
             raise ConfigurationError(
-                f"Pretrained SAM is asked for, and its weights are not there ({sam_weights or 'no file is named'}).",
+                "Pretrained SAM is asked for, and there are no weights of it: none come with the platform.",
                 subject="training.anatomy_segmentation.use_pretrained_sam",
-                remedy="Put the weights there, or train without: use_pretrained_sam: false (preset laptop).",
+                remedy="""Train without: SET='{"use_pretrained_sam": false}', or the preset laptop.""",
             )
 
 

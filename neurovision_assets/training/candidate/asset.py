@@ -35,19 +35,14 @@ GPU_TAGS = {
 
 
 class CandidateConfig(dg.Config):
-    """What one training is asked for.
+    """What one training is asked for."""
 
-    Attributes:
-        data_version: tag, branch or revision of the data; empty for the newest.
-        preset: of ``params.yaml``; empty for the deployment's.
-        hyperparameters: come before the preset's (NV-072).
-        seed: decides weights, order and augmentation.
-    """
-
-    data_version: str = ""
-    preset: str = ""
-    hyperparameters: dict[str, Any] = Field(default_factory=dict)
-    seed: int = 0
+    data_version: str = Field(default="", description="Tag or revision of the data, v1.0; the newest without one.")
+    preset: str = Field(default="", description="Preset of params.yaml; the deployment's without one.")
+    hyperparameters: dict[str, Any] = Field(
+        default_factory=dict, description="Come before the preset's, for example epochs: 3."
+    )
+    seed: int = Field(default=0, description="Decides weights, order and augmentation.")
 
 
 @dg.asset(
@@ -126,7 +121,7 @@ def settings_of(kind: ModelKind, preset: str, hyperparameters: dict[str, Any]) -
             remedy=f"Correct it in SET or in the run's hyperparameters. Known are {known}.",
         ) from error
     if isinstance(chosen, AnatomySegmentationParams):
-        chosen.check_weights(None)
+        chosen.check_weights()
     settings: dict[str, Any] = chosen.model_dump(mode="json", exclude={"use_pretrained_sam"})
     return settings
 

@@ -8,6 +8,7 @@ What computes is imported where it is used: every start of the platform loads th
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from pydantic import Field
 
 from neurovision_assets.stage.spec import PIPELINE_OWNER
 from neurovision_assets.training.dataset.layout import CODE_VERSIONS, DATASETS, Layout
@@ -29,13 +30,9 @@ SOURCES = (*DATASETS, CORRECTIONS_NAME)
 
 
 class PresetConfig(dg.Config):
-    """Which parameters to work with.
+    """Which parameters to work with."""
 
-    Attributes:
-        preset: of ``training/params.yaml``; empty for the deployment's.
-    """
-
-    preset: str = ""
+    preset: str = Field(default="", description="Preset of training/params.yaml; the deployment's without one.")
 
     def params(self) -> "LearningParams":
         """The parameters.
