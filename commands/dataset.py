@@ -45,19 +45,17 @@ def make() -> str:
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(load_settings()))
     import dagster as dg
 
+    from commands.run_log import failure_of
     from jobs.dataset import MAKE_DATASET
     from neurovision_assets.definitions import build_defs
 
     with dg.DagsterInstance.get() as instance:
         job = build_defs().resolve_job_def(MAKE_DATASET)
         result = job.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=False)
-    checks = result.get_asset_check_evaluations()
-    refused = [check.description or "" for check in checks if not check.passed and check.blocking]
-    warned = [check.description or "" for check in checks if not check.passed and not check.blocking]
     if not result.success:
-        raise PermanentFailure(
-            refused[0] if refused else _first_failure(result), subject=MAKE_DATASET, remedy=f"(run {result.run_id})"
-        )
+        raise failure_of(result, MAKE_DATASET)
+    checks = result.get_asset_check_evaluations()
+    warned = [check.description or "" for check in checks if not check.passed]
     version = _version()
     return "\n".join([*warned, f"version: {version.tag} (revision {version.revision})"])
 
@@ -85,15 +83,6 @@ def _datasets() -> Any:
 
 def _version() -> Any:
     return _datasets().head()
-
-
-def _first_failure(result: Any) -> str:
-    """The words of the step that failed."""
-    for event in result.all_events:
-        if event.is_step_failure and event.step_failure_data.error:
-            error = event.step_failure_data.error
-            return str((error.cause or error).message).strip()
-    return "The run failed."
 
 
 if __name__ == "__main__":

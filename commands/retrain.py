@@ -119,7 +119,7 @@ def retrain(settings: Settings, instance: dg.DagsterInstance, model: str, config
         raise_on_error=False,
     )
     if not result.success:
-        raise failure_of(result, kind.model)
+        raise failure_of(result, f"retrain {kind.model}")
     home: TrainingHome = resources["training"]
     folder, _ = home.candidate_of(kind.model, [result.run_id])
     return Verdict.model_validate_json((folder / VERDICT_FILE).read_bytes())

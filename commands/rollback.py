@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("model", help="phase_segmenter, instrument_detector or anatomy_segmenter")
     parser.add_argument("--version", type=int, help="number in the model repository; the one before without it")
     chosen = parser.parse_args(arguments)
-    settings = load_settings()
     try:
+        settings = load_settings()
         kind = kind_of(chosen.model)
         served = InferenceResource.of(settings).models
         now = roll_back(kind, served, ModelRegistry.of(settings), chosen.version)

@@ -20,6 +20,8 @@ BLOCKED: Final = "DagsterAssetCheckFailedError"
 """A check stopped the run; its own words say why."""
 GO_ON: Final = "The same command again goes on from the training's last checkpoint."
 STOPPED: Final = dg.DagsterExecutionInterruptedError.__name__
+NOT_BEGUN: Final = "Not executing."
+"""How Dagster's line on each step behind a failed one ends."""
 
 
 @dg.logger(config_schema={"log_level": dg.Field(str, default_value="INFO")}, description="For a person at a terminal.")
@@ -32,31 +34,34 @@ def terminal_logger(context: dg.InitLoggerContext) -> logging.Logger:
     return console
 
 
-def failure_of(result: dg.ExecuteInProcessResult, name: str) -> PermanentFailure:
+def failure_of(result: dg.ExecuteInProcessResult, subject: str) -> PermanentFailure:
     """How a run failed: the words of the check that blocked it, or of the first step that failed.
 
     Args:
         result: of a run that failed.
-        name: of its model.
+        subject: what the run was to do; an error of ours names its own.
     """
     run = f"(run {result.run_id})"
     for check in result.get_asset_check_evaluations():
-        if check.blocking and not check.passed and check.description:
-            return PermanentFailure(check.description, subject=f"retrain {name}", remedy=run)
+        is_error = check.severity is dg.AssetCheckSeverity.ERROR  # a warning has stopped nothing
+        if check.blocking and is_error and not check.passed and check.description:
+            return PermanentFailure(check.description, subject=subject, remedy=run)
     for event in result.all_events:
         if event.is_step_failure and (error := event.step_failure_data.error):
             cause = error.cause or error
             if cause.cls_name == STOPPED:
-                return PermanentFailure("It was stopped.", subject=f"retrain {name}", remedy=GO_ON)
+                return PermanentFailure("It was stopped.", subject=subject, remedy=GO_ON)
             if not _is_ours(cause):
-                return PermanentFailure(cause.message.strip(), subject=f"retrain {name}", remedy=run)
+                return PermanentFailure(cause.message.strip(), subject=subject, remedy=run)
             _, _, words = cause.message.strip().partition(": ")  # the class comes first
-            subject, _, problem = words.partition(": ")
-            return PermanentFailure(problem, subject=subject, remedy=run)
-    return PermanentFailure("The run failed.", subject=f"retrain {name}", remedy=run)
+            own, _, problem = words.partition(": ")
+            return PermanentFailure(problem, subject=own, remedy=run)
+    return PermanentFailure("The run failed.", subject=subject, remedy=run)
 
 
 def _is_printed(record: logging.LogRecord) -> bool:
+    if record.getMessage().endswith(NOT_BEGUN):
+        return False
     event: dg.DagsterEvent | None = getattr(record, "dagster_event", None)
     error = None
     if event is not None and event.is_step_failure:

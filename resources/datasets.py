@@ -169,7 +169,9 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
         if known is None or known.returncode:
             tags = ", ".join(str(version.tag) for version in self.versions())
             raise PermanentFailure(
-                "There is no such version of the data.", subject=revision, remedy=f"Known are {tags or 'none'}."
+                "There is no such version of the data.",
+                subject=revision,
+                remedy=f"Known are {tags}." if tags else "None was made yet: make dataset.",
             )
         return known.stdout.strip()
 

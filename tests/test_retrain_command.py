@@ -21,6 +21,7 @@ from resources.errors import ConfigurationError, NeuroVisionError, PermanentFail
 from resources.settings import Settings
 
 MODEL = "phase_segmenter"
+SUBJECT = f"retrain {MODEL}"
 
 
 @pytest.fixture
@@ -105,8 +106,18 @@ def interrupt() -> None:
     raise dg.DagsterExecutionInterruptedError
 
 
+@dg.op(ins={"before": dg.In(dg.Nothing)})
+def behind() -> None:
+    """Waits for a step that fails."""
+
+
 def run_of(op: dg.OpDefinition, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-    job = dg.GraphDefinition(name="failing", node_defs=[op]).to_job(logger_defs={"console": terminal_logger})
+    steps = dg.GraphDefinition(
+        name="failing",
+        node_defs=[op, behind],
+        dependencies={"behind": {"before": dg.DependencyDefinition(op.name)}},
+    )
+    job = steps.to_job(logger_defs={"console": terminal_logger})
     return job.execute_in_process(instance=instance, run_config=LOG_LEVEL, raise_on_error=False)
 
 
@@ -115,27 +126,48 @@ def test_a_failure_of_ours_is_one_line_without_class_or_traceback(
 ) -> None:
     result = run_of(leak, instance)
     told = f"patient p: 1: It is in the splits 'test' and 'train'. Divide again. (run {result.run_id})"
-    assert str(failure_of(result, MODEL)) == told
+    assert str(failure_of(result, SUBJECT)) == told
     printed = capfd.readouterr().err
     assert "epoch 1/3" in printed
     assert "Traceback" not in printed
     assert "Stack Trace" not in printed
+    assert "behind" not in printed, "steps that could not begin are no news"
 
 
 def test_a_failure_that_nobody_foresaw_keeps_its_traceback(
     instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
 ) -> None:
     result = run_of(bug, instance)
-    assert str(failure_of(result, MODEL)).startswith(f"retrain {MODEL}: KeyError: 'figures'")
+    assert str(failure_of(result, SUBJECT)).startswith(f"{SUBJECT}: KeyError: 'figures'")
     assert "Stack Trace" in capfd.readouterr().err
 
 
 def test_a_run_that_was_stopped_says_how_to_go_on(
     instance: dg.DagsterInstance, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    told = str(failure_of(run_of(interrupt, instance), MODEL))
-    assert told == f"retrain {MODEL}: It was stopped. {GO_ON}"
+    told = str(failure_of(run_of(interrupt, instance), SUBJECT))
+    assert told == f"{SUBJECT}: It was stopped. {GO_ON}"
     assert "Stack Trace" not in capfd.readouterr().err
+
+
+def test_a_warning_is_not_told_as_the_reason_of_a_failure(instance: dg.DagsterInstance) -> None:
+    """A class that has become rarer is a warning of the same blocking check that stops broken data."""
+
+    @dg.asset
+    def data() -> None:
+        pass
+
+    @dg.asset_check(asset=data, blocking=True)
+    def looked_at() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description="To be looked at.")
+
+    @dg.asset(deps=[data])
+    def trained() -> None:
+        raise PermanentFailure("The training diverged.", subject=MODEL, remedy="Lower the learning rate.")
+
+    assets = [data, looked_at, trained]
+    result = dg.materialize(assets, instance=instance, raise_on_error=False)
+    assert str(failure_of(result, SUBJECT)).startswith(f"{MODEL}: The training diverged.")
 
 
 def published(home: TrainingHome, run_id: str) -> Path:
