@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
 
 from resources.object_store.objects import ObjectInfo, refused_write
+from resources.object_store.temporary import temporary_file
 
 CACHE_BYTES = 20_000_000_000
 """A few operations with their pictures; what does not fit is loaded again."""
@@ -58,19 +57,9 @@ class LocalCopies:
         self._forget_old()
         return path
 
-    @contextmanager
-    def loading(self, key: str) -> Iterator[Path]:
+    def loading(self, key: str) -> AbstractContextManager[Path]:
         """An empty file for a copy, gone afterwards unless it was kept."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=self._folder)
-            os.close(handle)
-        except OSError as error:
-            raise refused_write(key, error) from error
-        try:
-            yield Path(name)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        return temporary_file(key, self._folder, prefix=TEMPORARY_PREFIX)
 
     def _path_of(self, info: ObjectInfo) -> Path:
         state = f"{info.key}\0{info.etag}\0{info.size_bytes}\0{info.modified_s}"

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +23,7 @@ from resources.object_store.objects import (
     sha256_of_file,
     unverified_write,
 )
+from resources.object_store.temporary import temporary_file
 
 TEMPORARY_PREFIX = ".writing-"
 
@@ -189,20 +189,10 @@ class FolderObjects:
         """The file's address on this machine."""
         return self.path_of(key).absolute().as_uri()
 
-    @contextmanager
-    def _temporary(self, key: str) -> Iterator[Path]:
+    def _temporary(self, key: str) -> AbstractContextManager[Path]:
         """An empty file beside the object that is gone afterwards, whatever happened."""
         target = self.path_of(key)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=target.suffix, dir=target.parent)
-            os.close(handle)
-        except OSError as error:
-            raise refused_write(key, error) from error
-        try:
-            yield Path(name)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        return temporary_file(key, target.parent, prefix=TEMPORARY_PREFIX, suffix=target.suffix)
 
     def _verified(self, key: str, expected_bytes: int) -> ObjectInfo:
         info = self.stat(key)
