@@ -28,10 +28,11 @@ from neurovision_assets.training.dataset.schemas import (
     PRESENCE,
     SEEN_MOMENTS,
 )
-from resources.errors import PermanentFailure
+from resources.errors import PermanentFailure, TransientFailure
 from simulator.layouts import write_layouts
 from simulator.operation import OperationPlan, plan_operation
 from simulator.render import truth_at
+from tests.media import write_clip
 from tests.sets import SIZE_PX, simulated_set
 
 CHOLEC80_OF = {
@@ -308,6 +309,34 @@ def test_an_empty_folder_is_an_error_that_says_what_is_expected(tmp_path: Path, 
     (tmp_path / "empty").mkdir()
     with pytest.raises(AnnotationError, match="is expected"):
         import_set(dataset, tmp_path / "empty", layout)
+
+
+def filmed(folder: Path) -> Path:
+    """A set of one operation with its video, and the video."""
+    (folder / "videos").mkdir(parents=True)
+    (folder / "video01-phase.txt").write_text("0\tPreparation\n25\tPreparation\n")
+    return write_clip(folder / "videos" / "video01.mp4", count=4, fps=2, size=(64, 48))
+
+
+def test_a_video_that_came_again_whole_is_taken_though_it_has_the_size_of_the_broken_one(
+    tmp_path: Path, layout: Layout
+) -> None:
+    video = filmed(tmp_path / "set")
+    whole = video.read_bytes()
+    video.write_bytes(whole[:-8] + bytes(8))
+    import_set("cholec80", tmp_path / "set", layout)
+    video.write_bytes(whole)
+    import_set("cholec80", tmp_path / "set", layout)
+    assert layout.video("cholec80_video01", ".mp4").read_bytes() == whole
+    assert [path.name for path in (layout.root / "raw/videos").iterdir()] == ["cholec80_video01.mp4"]
+
+
+def test_a_set_whose_video_cannot_be_copied_is_not_there(tmp_path: Path, layout: Layout) -> None:
+    filmed(tmp_path / "set")
+    layout.video("cholec80_video01", ".mp4").mkdir(parents=True)
+    with pytest.raises(TransientFailure, match=r"A file cannot be read or copied .*import the set again"):
+        import_set("cholec80", tmp_path / "set", layout)
+    assert layout.sets() == []
 
 
 def test_unknown_sets_and_names_are_refused(tmp_path: Path, layout: Layout) -> None:

@@ -6,6 +6,7 @@ DVC. A set appears whole or not at all, and under its name it replaces what was 
 
 from __future__ import annotations
 
+import filecmp
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ from neurovision_assets.training.dataset.schemas import (
     PRESENCE_KIND,
     SEEN_MOMENTS,
 )
-from resources.errors import PermanentFailure
+from resources.errors import PermanentFailure, TransientFailure
 
 Rows = list[dict[str, Any]]
 READERS: Final[dict[str, Callable[[Path], Iterator[OperationDraft]]]] = {
@@ -71,10 +72,11 @@ def import_set(dataset: str, source: Path, layout: Layout, name: str | None = No
     Raises:
         AnnotationError: a file cannot be understood; file, line and remedy are named.
         PermanentFailure: there is no such layout, or the name cannot be one.
+        TransientFailure: a file cannot be copied, or the disk is full.
     """
     if dataset not in READERS:
         raise PermanentFailure(
-            "There is no importer for this data set.", subject=dataset, remedy=f"Take one of {', '.join(READERS)}."
+            f"There is no importer for '{dataset}'.", subject="DATASET", remedy=f"Take one of {', '.join(READERS)}."
         )
     if not source.is_dir():
         raise AnnotationError("There is no such folder.", path=source, remedy="Give the set's folder: PATH_TO=folder.")
@@ -86,11 +88,17 @@ def import_set(dataset: str, source: Path, layout: Layout, name: str | None = No
         for draft in READERS[dataset](source):
             writer.add(draft)
         imported = writer.finish()
+        writer.put_videos()
         shutil.rmtree(layout.imported(name).root, ignore_errors=True)
         partial.replace(layout.imported(name).root)
+    except OSError as error:
+        raise TransientFailure(
+            f"A file cannot be read or copied ({error.strerror or error}).",
+            subject=str(error.filename or source),
+            remedy="Remove the cause and import the set again; what was imported before is still there.",
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    writer.put_videos()
     note_people(layout, writer.operations)
     return imported
 
@@ -145,10 +153,15 @@ class _SetWriter:
     def put_videos(self) -> None:
         """Copy the videos into the repository; one that is there already is left alone."""
         for source, target in self._videos.items():
-            if not target.is_file() or target.stat().st_size != source.stat().st_size:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.unlink(missing_ok=True)  # it may be a link into DVC's cache
-                shutil.copyfile(source, target)
+            if target.is_file() and filecmp.cmp(source, target, shallow=False):
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_name(f".{target.name}.partial")
+            try:
+                shutil.copyfile(source, partial)
+                partial.replace(target)  # never into the old file: it may be a link into DVC's cache
+            finally:
+                partial.unlink(missing_ok=True)
 
     def _operation(self, operation: str, draft: OperationDraft) -> dict[str, Any]:
         video = ""
