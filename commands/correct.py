@@ -52,6 +52,7 @@ def correct_and_tell(path: Path) -> list[str]:
     from neurovision_assets.training.dataset.layout import TRACKED, Layout
     from neurovision_assets.training.dataset.reviewed import take_corrections
     from neurovision_assets.training.dataset.told import CORRECTIONS_NAME, corrections_metadata, told_source, told_words
+    from neurovision_assets.training.evaluation.reviewed import by_model, reviewed_videos
     from resources.datasets import DatasetRepository
     from resources.object_store import ObjectStore
 
@@ -62,11 +63,17 @@ def correct_and_tell(path: Path) -> list[str]:
         before = count_words(kept_corrections(layout))
         new = take_corrections(corrections, path, layout, ObjectStore.of(settings))
         version = datasets.add(TRACKED, f"Take {len(new)} corrections")
-        metadata = corrections_metadata(kept_corrections(layout), len(new), told_words(instance, or_else=before))
+        reviewed = reviewed_videos(layout)
+        told = told_words(instance, or_else=before)
+        metadata = corrections_metadata(kept_corrections(layout), len(new), told, reviewed)
         event = told_source(CORRECTIONS_NAME, layout.corrections_hash(), version, metadata)
         instance.report_runless_asset_event(event)
     said = f"taken: {len(new)} new of {len(corrections)} corrections"
-    return [said, f"revision: {version.revision}"]
+    known = [
+        f"{model}: {figures['accuracy']:.0%} of the time of corrected videos was right, as far as somebody looked"
+        for model, figures in by_model(reviewed).items()
+    ]
+    return [said, *known, f"revision: {version.revision}"]
 
 
 if __name__ == "__main__":

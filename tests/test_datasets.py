@@ -6,6 +6,7 @@ Belongs here: the repository, the job, the commands. Does not belong here: what 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -243,6 +244,7 @@ def test_a_corrected_video_of_the_platform_becomes_an_operation(shared_data: Pat
     path.write_text(json.dumps({"corrections": [given]}))
     taken = platform.command("correct", str(path))
     assert taken.code == 0, taken.err
+    assert re.search(r"phase_segmenter@\S+: \d+% of the time of corrected videos was right", taken.out)
     layout = Layout(platform.path / "datasets")
     folder = layout.imported("reviewed")
     [row] = folder.rows(OPERATIONS)

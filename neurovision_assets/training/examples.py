@@ -84,7 +84,7 @@ class _Index:
             return None
         frames = list(self._data.pictures(FRAMES, name))
         times = np.array([frame["timestamp_ms"] for frame in frames], dtype=np.int64)
-        of_phase = _phase_ids(times, self._phases[name]) if "phases" in wanted else None
+        of_phase = phase_ids(times, self._phases[name]) if "phases" in wanted else None
         boxes_at = (
             _nearest(times, [each["timestamp_ms"] for each in self._moments[name]]) if "boxes" in wanted else None
         )
@@ -131,7 +131,7 @@ def _by_operation(rows: list[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _phase_ids(times: NDArray[np.int64], spans: list[Row]) -> NDArray[np.int64]:
+def phase_ids(times: NDArray[np.int64], spans: list[Row]) -> NDArray[np.int64]:
     """Phase at each moment, -1 where none is known; spans are in order and do not overlap."""
     starts = np.array([span["start_ms"] for span in spans], dtype=np.int64)
     ends = np.array([span["end_ms"] for span in spans], dtype=np.int64)

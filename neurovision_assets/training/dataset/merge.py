@@ -50,11 +50,9 @@ def merged_tables(layout: Layout) -> dict[TableContract, list[Row]]:
 
 def apply_correction(tables: dict[TableContract, Rows], correction: Correction) -> None:
     """Put a person's word in the place of what was said before."""
-    operation = correction.operation
-    said = {"operation": operation, "author": correction.author, "annotated_at": correction.annotated_at}
+    operation, said = correction.operation, _said(correction)
     phases, events = tables[PHASE_SPANS][operation], tables[EVENT_SPANS][operation]
-    for word in correction.phases:
-        phases[:] = [*cut_out(phases, word.start_ms, word.end_ms), {**said, **word.model_dump()}]
+    phases[:] = with_phases(phases, correction)
     for window in correction.events:
         outside = [row for row in events if row["end_ms"] <= window.start_ms or row["start_ms"] >= window.end_ms]
         events[:] = [*outside, *({**said, **event.model_dump()} for event in window.events)]
@@ -69,6 +67,13 @@ def apply_correction(tables: dict[TableContract, Rows], correction: Correction) 
         tables[MASKS][operation].append({**said, "timestamp_ms": mask.timestamp_ms, "png": mask.png})
 
 
+def with_phases(spans: list[Row], correction: Correction) -> list[Row]:
+    """An operation's phases with a person's word on them."""
+    for word in correction.phases:
+        spans = [*cut_out(spans, word.start_ms, word.end_ms), {**_said(correction), **word.model_dump()}]
+    return spans
+
+
 def cut_out(spans: list[Row], start_ms: int, end_ms: int) -> list[Row]:
     """The spans without what lies from `start_ms` to before `end_ms`."""
     left = []
@@ -78,6 +83,14 @@ def cut_out(spans: list[Row], start_ms: int, end_ms: int) -> list[Row]:
         if span["end_ms"] > max(span["start_ms"], end_ms):
             left.append({**span, "start_ms": max(span["start_ms"], end_ms)})
     return left
+
+
+def _said(correction: Correction) -> Row:
+    return {
+        "operation": correction.operation,
+        "author": correction.author,
+        "annotated_at": correction.annotated_at,
+    }
 
 
 def _forget(rows: list[Row], timestamp_ms: int) -> None:

@@ -18,6 +18,7 @@ from resources.datasets import DatasetVersion
 
 if TYPE_CHECKING:
     from neurovision_assets.training.dataset.corrections import Correction
+    from neurovision_assets.training.evaluation.reviewed import ReviewedVideo
 
 PREFIX: Final = ("surgery", "dataset")
 CORRECTIONS_NAME: Final = "corrections"
@@ -27,6 +28,8 @@ NEW_WORDS_METADATA: Final = "new_annotations"
 """Of corrections: how many spans and moments are new, by kind."""
 ALL_WORDS_METADATA: Final = "annotations"
 """Of corrections: how many there are in all, by kind; what the next event counts from."""
+SHOWN_VIDEOS: Final = 100
+"""Rows of a table in an event; with more of them it would be no preview."""
 
 
 def dataset_key(name: str) -> dg.AssetKey:
@@ -57,13 +60,16 @@ def told_source(
     )
 
 
-def corrections_metadata(kept: Sequence[Correction], new_files: int, told: Mapping[str, int]) -> dict[str, Any]:
-    """What the next event says of corrections.
+def corrections_metadata(
+    kept: Sequence[Correction], new_files: int, told: Mapping[str, int], reviewed: Sequence[ReviewedVideo]
+) -> dict[str, Any]:
+    """What the next event says of corrections, and with them of the models.
 
     Args:
         kept: all of them.
         new_files: how many files came now.
         told: spans and moments by kind that earlier events spoke of; new is what goes beyond.
+        reviewed: videos whose phases somebody has corrected, the worst first.
     """
     from neurovision_assets.training.dataset.kept import count_words
 
@@ -75,6 +81,29 @@ def corrections_metadata(kept: Sequence[Correction], new_files: int, told: Mappi
         NEW_WORDS_METADATA: dg.MetadataValue.json(new),
         ALL_WORDS_METADATA: dg.MetadataValue.json(words),
         "authors": dg.MetadataValue.json(sorted({correction.author for correction in kept})),
+        **_reviewed_metadata(reviewed),
+    }
+
+
+def _reviewed_metadata(reviewed: Sequence[ReviewedVideo]) -> dict[str, Any]:
+    """How right each model was, a number that Dagster draws over time, and the videos in which it was least so."""
+    from neurovision_assets.training.evaluation.reviewed import REVIEWED, by_model
+
+    if not reviewed:
+        return {}
+    means = {
+        f"{name}/{model}": value for model, figures in by_model(reviewed).items() for name, value in figures.items()
+    }
+    rows = [
+        dg.TableRecord({"video_id": one.video_id, "model": one.model, **one.figures}) for one in reviewed[:SHOWN_VIDEOS]
+    ]
+    columns = [dg.TableColumn("video_id"), dg.TableColumn("model")]
+    columns += [dg.TableColumn(name, "float") for name in reviewed[0].figures]
+    return {
+        **means,
+        "reviewed_videos": len(reviewed),
+        "reviewed": dg.TableMetadataValue(rows, dg.TableSchema(columns)),
+        "protocol": f"{REVIEWED.name}/{REVIEWED.version}: {REVIEWED.statement}",
     }
 
 
