@@ -97,7 +97,7 @@ class Settings(BaseSettings):
         default="", description="Certificates that Triton's is checked with, for grpcs://; empty: usual."
     )
     triton_shared_memory: Literal["auto", "on", "off"] = Field(
-        default="auto", description="Pictures through shared memory; auto means where Triton is on this machine."
+        default="auto", description="Pictures through shared memory; auto means where Triton can map ours."
     )
     triton_deadline_s: float = Field(default=30.0, gt=0, description="Longest wait for one answer of Triton.")
     model_repository_url: str = Field(

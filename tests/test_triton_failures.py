@@ -20,6 +20,7 @@ from benchmarks.slow_link import SlowLink
 from commands.services.triton import SHARED_MEMORY
 from resources.errors import ConfigurationError, PermanentFailure, TransientFailure
 from resources.inference.client import InferenceResource
+from resources.inference.triton import shared_memory
 from resources.inference.triton.connection import FAILURES_TO_OPEN, PAUSE_S, Connection
 from resources.inference.triton.failures import Crashed, NotServed, Refused, RegionLost, Unreachable, sorted_out
 from resources.inference.triton.shared_memory import PREFIX, Region, Slots, clear_what_dead_clients_left
@@ -217,6 +218,27 @@ def test_shared_memory_that_a_killed_client_left_is_cleared_and_what_is_in_use_s
     mine = {path.name for path in SHARED_MEMORY.glob(f"{PREFIX}*")}
     slots.close()
     assert mine - {path.name for path in SHARED_MEMORY.glob(f"{PREFIX}*")}
+
+
+def test_shared_memory_is_used_wherever_the_server_maps_it_whatever_it_is_called(halver: Served):
+    """In containers that share it, a server of this machine has a name of its own."""
+    before = set(SHARED_MEMORY.glob(f"{PREFIX}*"))
+    another_name = halver.url("grpc").replace("127.0.0.1", "0.0.0.0")  # noqa: S104
+    inference = halver.client(triton_url=another_name, triton_shared_memory="auto")
+    assert is_answered(inference)
+    assert set(SHARED_MEMORY.glob(f"{PREFIX}*")) - before
+
+
+def test_memory_that_the_server_cannot_map_is_not_used_and_is_said_where_it_must_be(
+    halver: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    own = tmp_path / "memory of another machine"
+    own.mkdir()
+    monkeypatch.setattr(shared_memory, "FOLDER", own)
+    assert is_answered(halver.client(triton_shared_memory="auto"))
+    assert not list(own.iterdir())
+    with pytest.raises(ConfigurationError, match="cannot map this host's shared memory"):
+        is_answered(halver.client(triton_shared_memory="on"))
 
 
 def test_a_server_that_is_killed_leaves_no_shared_memory(halver: Served):

@@ -42,7 +42,7 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         repository_url: bucket that the repository is mirrored from, ``s3://bucket/prefix``; empty for none.
         triton_url: the server, ``grpc://host:8001``, ``grpcs://`` with TLS, or ``http://host:8000``.
         triton_ca_file: certificates that the server's is checked with, empty for the usual ones.
-        triton_shared_memory: ``on`` or ``off``; ``auto`` uses it where the server is on this host.
+        triton_shared_memory: ``on`` or ``off``; ``auto`` uses it where the server can map it.
         triton_deadline_s: longest wait for one answer.
     """
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from resources.errors import ConfigurationError
 from resources.inference.bucket import RepositoryBucket
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from resources.inference.triton.shared_memory import Slots
 
 TRITON_NAME: Final = "triton"
-THIS_HOST: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True)
@@ -103,17 +101,20 @@ def _triton(bucket: RepositoryBucket | None, address: Address, shared_memory: st
 
     def load(repository: ModelRepository, spec: ModelSpec) -> LoadedModel:
         if not slots:
-            slots.append(_slots(connection, address.url, shared_memory))
+            slots.append(_slots(connection, shared_memory))
         return TritonModel(connection, spec, lambda name: publication.load(repository, name), slots[0])
 
     return Engine(load, connection.is_ready, connection.figures, bucket, publication)
 
 
-def _slots(connection: Connection, url: str, wanted: str) -> Slots | None:
-    """Shared memory with the server, where it is wanted and works."""
+def _slots(connection: Connection, wanted: str) -> Slots | None:
+    """Shared memory with the server, where it is wanted and works.
+
+    It is tried, and not guessed from the address: in containers a server of this machine has a name of its own.
+    """
     from resources.inference.triton.shared_memory import Slots, is_shared
 
-    if wanted == "off" or (wanted == "auto" and urlsplit(url).hostname not in THIS_HOST):
+    if wanted == "off":
         return None
     if is_shared(connection):
         return Slots(connection)
