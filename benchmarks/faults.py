@@ -83,7 +83,7 @@ def refuse(scene: Scene) -> End:
 
 
 def full(scene: Scene) -> End:
-    """Its disk takes nothing more; what ended over it, or does not write again by itself, is started anew afterwards.
+    """Its disk takes nothing more; what ended over it is started anew afterwards.
 
     Raises:
         SystemExit: only root can mount a small disk.
@@ -98,8 +98,6 @@ def full(scene: Scene) -> End:
 
     def end() -> None:
         ballast.unlink()
-        if scene.victim is scene.stack.store:  # SeaweedFS's index remembers that a write failed until it is opened anew
-            scene.victim.kill()
         start_servers(scene.stack)
 
     return end

@@ -45,3 +45,13 @@ def test_keys_of_whoever_starts_the_server_open_nothing(tmp_path: Path, monkeypa
     other = replace(PLATFORM, secret_key=READER.secret_key)
     with SeaweedFs(tmp_path, [other]) as server, pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         boto3.Session().client("s3", endpoint_url=server.url, region_name="us-east-1").list_buckets()
+
+
+def test_a_store_that_was_made_with_another_index_of_names_keeps_it(tmp_path: Path) -> None:
+    """With a new one it would know none of its objects."""
+    new, former = SeaweedFs(tmp_path / "new", [PLATFORM]), SeaweedFs(tmp_path / "former", [PLATFORM])
+    (former.folder / "data" / "filerldb2").mkdir(parents=True)
+    for server in (new, former):
+        server.prepare()
+    assert (new.folder / "filer.toml").is_file()
+    assert not (former.folder / "filer.toml").exists()

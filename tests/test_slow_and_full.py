@@ -144,7 +144,7 @@ def write_until_refused(write: Callable[[int], object]) -> int:
     return len(taken)
 
 
-def test_a_full_disk_of_the_store_refuses_and_takes_again_when_it_is_started_anew(
+def test_a_full_disk_of_the_store_refuses_and_takes_again(
     disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "ATTEMPTS", 2)
@@ -159,10 +159,13 @@ def test_a_full_disk_of_the_store_refuses_and_takes_again_when_it_is_started_ane
         assert store.stat(f"raw/{taken}.mp4") is None, "half of it"
         assert store.read_bytes("raw/kept") == b"old"
         ballast.unlink()
-        server.kill()  # its database of names refuses every write after one that failed, until it is started anew
-        server.start()
         soon(lambda: store.write_file(f"raw/{taken}.mp4", source))
         assert store.local_file(f"raw/{taken}.mp4").read_bytes() == source.read_bytes()
+        server.kill()
+        server.start()
+        soon(lambda: store.stat("raw/kept"))
+        assert store.read_bytes("raw/kept") == b"old"
+        assert store.stat(f"raw/{taken}.mp4") is not None
     client._client.cache_clear()
 
 

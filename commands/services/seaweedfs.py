@@ -24,6 +24,16 @@ GRPC_OFFSET = 10_000
 LAST_PORT = 65_535
 LEFT_BEHIND = Path("/tmp")  # noqa: S108 - written into the program: there it puts the sockets of those ports
 VOLUME_MB = 256
+INDEX_FILE = "filer.toml"
+INDEX = """\
+[sqlite]
+enabled = true
+dbFile = "data/names.db?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"
+"""
+"""Where the names of objects are kept, relative to its folder. What SeaweedFS would take, goleveldb, remembers that a
+write failed and refuses all others until it is opened anew (syndtr/goleveldb#196): after a full disk it would have to
+be restarted. SQLite goes on by itself; without its log, every name would wait until the disk has it."""
+FORMER_INDEX = "filerldb2"
 ACCOUNT = "000000000000"
 """Of users in its configuration file; with any other, a policy that names them is kept and has no effect."""
 ALL_ACTIONS = ("Admin", "Read", "List", "Tagging", "Write")
@@ -145,9 +155,12 @@ class SeaweedFs(LocalServer):
         return {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", **encryption}
 
     def prepare(self) -> None:
-        """Write who may use it."""
+        """Write who may use it, and where it keeps names; data that was made with the former index keeps that."""
         super().prepare()
-        (self.folder / "data").mkdir(exist_ok=True)
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True)
+        if not (data / FORMER_INDEX).exists():
+            (self.folder / INDEX_FILE).write_text(INDEX, encoding="utf-8")
         identities = [
             {
                 "name": who.name,

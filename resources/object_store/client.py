@@ -40,6 +40,8 @@ WRONG_SECRET = frozenset(
 )
 FORBIDDEN = frozenset({"AccessDenied", "AllAccessDisabled", "403", "Forbidden"})
 WRONG_CLOCK = frozenset({"RequestTimeTooSkewed"})
+NO_REASON = frozenset({"InternalError", "500"})
+"""S3 has no word for a full disk."""
 ENDED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 
 
@@ -203,11 +205,9 @@ def _no_answer(error: BaseException, code: str, subject: str) -> TransientFailur
         return TransientFailure("This machine's clock and the S3 server's differ.", subject=subject, remedy=remedy)
     if code in ENDED:
         return TransientFailure("The credentials have ended.", subject=subject, remedy="They are renewed; try again.")
-    return TransientFailure(
-        f"The S3 server failed ({code or type(error).__name__}).",
-        subject=subject,
-        remedy="Check the server and try again.",
-    )
+    where = "the server, its log and its disk," if code in NO_REASON else "the server"
+    remedy = f"Check {where} and try again."
+    return TransientFailure(f"The S3 server failed ({code or type(error).__name__}).", subject=subject, remedy=remedy)
 
 
 def _wrong_credentials(problem: str) -> ConfigurationError:
