@@ -248,6 +248,19 @@ SPOILT: dict[str, tuple[str, str, Callable[[str], str], str]] = {
         lambda text: json.dumps(with_box_at(json.loads(text), float("nan"))),
         r"VID07\.json, annotations\.3: A row has not 15 numbers",
     ),
+    **{
+        f"{given} in the place of {of}": (
+            "cholect50",
+            "labels/VID07.json",
+            lambda text, of=of, given=given: json.dumps(with_in_place_of(json.loads(text), of, given)),
+            words,
+        )
+        for of, given, words in (
+            ("all labels", [], r"VID07\.json: This is no file of labels as CholecT50 has them"),
+            ("a second's rows", 7, r"VID07\.json: This is no file of labels as CholecT50 has them"),
+            ("a second's rows", [7], r"VID07\.json, annotations\.3: A row has not 15 numbers"),
+        )
+    },
     "instrument without a name": (
         "cholect50",
         "labels/VID07.json",
@@ -260,6 +273,13 @@ SPOILT: dict[str, tuple[str, str, Callable[[str], str], str]] = {
 def with_second_phase(content: dict) -> dict:
     rows = content["annotations"]["3"]
     rows.append([*rows[0][:14], (rows[0][14] + 1) % 7])
+    return content
+
+
+def with_in_place_of(content: dict, of: str, given: object) -> dict:
+    if of == "all labels":
+        return {**content, "annotations": given}
+    content["annotations"]["3"] = given
     return content
 
 
@@ -291,6 +311,29 @@ def test_a_simulated_box_that_is_no_number_is_an_error(tmp_path: Path, layout: L
     boxes.write_text(f"{header}\n{','.join(values.values())}\n")
     with pytest.raises(AnnotationError, match=rf"boxes\.csv, line 2: '{x}' is no number"):
         import_set("simulator", folder, layout)
+
+
+@pytest.mark.parametrize(
+    ("column", "given", "words"),
+    [
+        ("operation", "../../out", r"index\.csv, line 2: '\.\./\.\./out' is no name"),
+        ("fps", "fast", r"index\.csv, line 2: 'fast' is no number"),
+        ("duration_ms", "\xff", r"index\.csv: This is no table"),
+    ],
+)
+def test_an_index_that_cannot_be_understood_is_an_error(
+    tmp_path: Path, layout: Layout, column: str, given: str, words: str
+) -> None:
+    folder = simulated_set(tmp_path / "simulated", 1, videos=False)
+    index = folder / "index.csv"
+    header, first = index.read_text().splitlines()[:2]
+    values = dict(zip(header.split(","), first.split(","), strict=True))
+    (folder / f"{values['operation']}.mp4").touch()
+    values |= {column: given}
+    index.write_bytes(f"{header}\n{','.join(values.values())}\n".encode("latin-1"))
+    with pytest.raises(AnnotationError, match=words):
+        import_set("simulator", folder, layout)
+    assert layout.sets() == []
 
 
 def test_an_unknown_code_of_a_mask_is_an_error(tmp_path: Path, layout: Layout) -> None:

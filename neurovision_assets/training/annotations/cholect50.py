@@ -84,10 +84,10 @@ def _rows(path: Path) -> _Rows:
     content = json_file(path)
     try:
         categories, annotations = content["categories"], content["annotations"]
-        by_second = {int(second): rows for second, rows in annotations.items()}
+        by_second = {int(second): list(rows) for second, rows in annotations.items()}
         instruments: dict[str, str] = dict(categories["instrument"])
         phases: dict[str, str] = dict(categories["phase"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise AnnotationError(
             f"This is no file of labels as CholecT50 has them ({error!r}).",
             path=path,
@@ -130,15 +130,16 @@ def _boxes(rows: _Rows, second: int, size_px: tuple[int, int]) -> Iterator[Box]:
         yield Box(second * SECOND_MS, name, *corners)
 
 
-def _checked(rows: _Rows, second: int, row: Sequence[Any]) -> Sequence[Any]:
-    if len(row) != ROW_LENGTH or not all(isinstance(value, int | float) and math.isfinite(value) for value in row):
+def _checked(rows: _Rows, second: int, row: Any) -> Sequence[Any]:
+    is_whole = isinstance(row, list) and len(row) == ROW_LENGTH
+    if not is_whole or not all(isinstance(value, int | float) and math.isfinite(value) for value in row):
         raise AnnotationError(
             f"A row has not {ROW_LENGTH} numbers.",
             path=rows.path,
             line=rows.place(second),
             remedy="Take the file from the data set again.",
         )
-    return row
+    return list(row)
 
 
 def _second_of(picture: Path) -> int:

@@ -13,6 +13,7 @@ Belongs here: names and files of the simulator. Does not belong here: our tables
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from neurovision_assets.training.annotations.reading import finite_number, known
 from neurovision_assets.training.dataset.schemas import EVENT_KINDS, INSTRUMENTS, PHASES
 
 CORNERS: Final = ("x_min_px", "y_min_px", "x_max_px", "y_max_px")
+OPERATION_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 Rows = list[tuple[int, dict[str, str]]]
 
 
@@ -39,6 +41,9 @@ def read(folder: Path) -> Iterator[OperationDraft]:
 
 
 def _operation(folder: Path, index: Path, line: int, row: dict[str, str]) -> OperationDraft:
+    if not OPERATION_NAME.fullmatch(row["operation"]):  # it becomes the name of files
+        remedy = "Name it with letters, digits, '_' and '-'."
+        raise AnnotationError(f"'{row['operation']}' is no name.", path=index, line=line, remedy=remedy)
     truth, video = folder / "truth" / row["operation"], folder / f"{row['operation']}.mp4"
     masks = sorted((truth / "anatomy").glob("*.png"))
     sampled = [(whole_number(path.stem, path, "name"), path) for path in masks]
@@ -47,7 +52,7 @@ def _operation(folder: Path, index: Path, line: int, row: dict[str, str]) -> Ope
         who=Who(row["patient"], row["surgeon"], row["hospital"], row["operation_type"]),
         duration_ms=whole_number(row["duration_ms"], index, line),
         size_px=(whole_number(row["width_px"], index, line), whole_number(row["height_px"], index, line)),
-        fps=float(row["fps"]) if video.is_file() else None,
+        fps=finite_number(row["fps"], index, line) if video.is_file() else None,
         video=video if video.is_file() else None,
         phases=_spans(truth / "phases.csv", "phase", PHASES),
         events=_spans(truth / "events.csv", "kind", EVENT_KINDS),
@@ -79,13 +84,16 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Rows:
     """Line number and values by column.
 
     Raises:
-        AnnotationError: the file or a column is missing, or a line is shorter than the header.
+        AnnotationError: the file or a column is missing, a line is shorter than the header, or it is no text.
     """
     if not path.is_file():
         raise AnnotationError("The file is missing.", path=path, remedy="Simulate the set again.")
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows = [(reader.line_num, row) for row in reader]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            rows = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise AnnotationError(f"This is no table ({error}).", path=path, remedy="Simulate the set again.") from error
     missing = [column for column in columns if column not in (reader.fieldnames or ())]
     if missing:
         raise AnnotationError(f"There is no column {missing[0]}.", path=path, line=1, remedy="Simulate the set again.")
