@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commands.platform import prepare_dagster_home
-from neurovision_assets.reprocessing.draft import Summary
+from neurovision_assets.reprocessing.draft import Summary, in_words
 from neurovision_assets.reprocessing.plans import (
     SAMPLE,
     Plan,
@@ -168,13 +168,6 @@ def sample_table(sample: dict[str, Any]) -> Table:
         for stage, figures in stages.items():
             table.add_row(video_id, stage, ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in figures.items()))
     return table
-
-
-def in_words(seconds: float) -> str:
-    """A duration as people read it."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _terminal() -> Console:

@@ -87,6 +87,7 @@ def retrain(settings: Settings, instance: dg.DagsterInstance, model: str, config
 
     Raises:
         ConfigurationError: a hyperparameter or the preset cannot be used; no run was started.
+        TransientFailure: MLflow's server does not answer; no run was started.
         NeuroVisionError: there is no such data, a step failed, or a signal stopped the run.
     """
     import dagster as dg
@@ -104,6 +105,8 @@ def retrain(settings: Settings, instance: dg.DagsterInstance, model: str, config
     settings_of(kind, config["preset"] or settings.training_preset, config["hyperparameters"])
     if config["data_version"]:
         resources["datasets"].commit_of(config["data_version"])
+    if settings.mlflow_url:  # merging and validating take minutes, and a wrong address is wrong from the beginning
+        resources["model_registry"].versions(kind.model)
     defs = dg.Definitions(
         assets=training_assets,
         asset_checks=training_checks,

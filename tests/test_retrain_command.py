@@ -17,8 +17,9 @@ from neurovision_assets.training.dataset.layout import PROCESSED
 from neurovision_assets.training.kinds import kind_of
 from neurovision_assets.training.params import load_params
 from resources.datasets import DatasetRepository
-from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure
+from resources.errors import ConfigurationError, NeuroVisionError, PermanentFailure, TransientFailure
 from resources.settings import Settings
+from tests.main_job import free_port
 
 MODEL = "phase_segmenter"
 SUBJECT = f"retrain {MODEL}"
@@ -84,6 +85,14 @@ def test_what_cannot_be_trained_starts_no_run(
     config = candidate_config(data, preset, 0, given)
     with pytest.raises(NeuroVisionError, match=told):
         retrain(Settings(home=tmp_path / "home"), instance, MODEL, config)
+    assert instance.get_runs_count() == 0
+
+
+def test_where_mlflow_does_not_answer_no_run_is_started(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    pytest.importorskip("mlflow", reason="MLflow is absent: install the set learn to test its absence")
+    nobody = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(TransientFailure, match=rf"^{nobody}: MLflow failed: .*NEUROVISION_MLFLOW_URL"):
+        retrain(Settings(home=tmp_path, mlflow_url=nobody), instance, MODEL, candidate_config("", "", 0, "{}"))
     assert instance.get_runs_count() == 0
 
 

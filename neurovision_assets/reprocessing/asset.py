@@ -4,13 +4,14 @@ Belongs here: the recipe, and how a plan is shown in the UI. Does not belong her
 made (``sensors/plans``), approval: that is a person's act (``make approve``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from neurovision_assets.profiles import ProfileCatalog
+from neurovision_assets.reprocessing.draft import in_words
 from neurovision_assets.reprocessing.planner import Planner
 from neurovision_assets.reprocessing.plans import SAMPLE, Plan, PlanState, load_plan
 from neurovision_assets.reprocessing.sample import Compare
@@ -104,19 +105,41 @@ def told(plan: Plan | None) -> str:
 
 
 def metadata_of(plan: Plan) -> dict[str, Any]:
-    """What the UI shows of a plan."""
+    """What the UI shows of a plan; tables, which it opens where they stand."""
     summary = plan.summary
+    counted = {
+        "began_with": ("where the staleness began", summary.by_root),
+        "stages": ("stage", summary.by_asset),
+        "never_measured": ("stage", summary.unmeasured),
+        "videos_left_out": ("why", summary.left_out),
+    }
     return {
         "plan": plan.id,
         "state": str(plan.state),
+        "approve": f"make approve PLAN={plan.id}, or the job approve_plan",
         "videos": summary.videos,
         "pairs": summary.pairs,
-        "computing_s": summary.computing_s,
-        "approve": f"make approve PLAN={plan.id}, or the job approve_plan",
+        "computing": f"{in_words(summary.computing_s)}, as it was measured before",
+        **{name: _table([what, "how many"], counts.items()) for name, (what, counts) in counted.items() if counts},
+        **({"would_change": _changes(plan.sample)} if plan.sample else {}),
         "every_pair": f"make plans PLAN={plan.id}",
-        "began_with": dg.MetadataValue.json(summary.by_root),
-        "stages": dg.MetadataValue.json(summary.by_asset),
-        "never_measured": dg.MetadataValue.json(summary.unmeasured),
-        "videos_left_out": dg.MetadataValue.json(summary.left_out),
-        "would_change": dg.MetadataValue.json(plan.sample or {}),
     }
+
+
+def _changes(sample: Mapping[str, Any]) -> dg.TableMetadataValue:
+    """What was found in the videos that were computed aside, a row a figure."""
+    found = [
+        (video_id, stage, name.replace("_", " "), value)
+        for video_id, stages in sample.items()
+        for stage, figures in stages.items()
+        for name, value in figures.items()
+    ]
+    return _table(["video_id", "stage", "figure", "value"], found)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableMetadataValue:
+    records = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows]
+    kinds = {str: "string", int: "int"}
+    first = records[0].data if records else {}
+    schema = [dg.TableColumn(name, kinds.get(type(first.get(name, "")), "float")) for name in columns]
+    return dg.TableMetadataValue(records, dg.TableSchema(schema))

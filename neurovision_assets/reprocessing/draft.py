@@ -152,6 +152,13 @@ def _summary(items: Sequence[PlanItem], roots: Counter[Root], clock: _Clock, lef
     )
 
 
+def in_words(seconds: float) -> str:
+    """A duration as people read it."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 class _Clock:
     """How long computing again takes, from how long it took before.
 
