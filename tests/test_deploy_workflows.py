@@ -64,6 +64,14 @@ def test_lint_and_tests() -> None:
     assert step_using("lint-and-test", "codecov/codecov-action")["with"]["files"] == "coverage.xml"
 
 
+def test_the_locked_packages_are_looked_up_and_hold_nothing_up() -> None:
+    """CA-052, whose safety is pip-audit here."""
+    said = script("known-vulnerabilities")
+    assert re.search(r"pip-audit==\d\S* .*--requirement", said)
+    assert "for lock in requirements*.lock" in said
+    assert not [name for name, job in JOBS.items() if "known-vulnerabilities" in job.get("needs", ())]
+
+
 def test_images_are_built_after_the_tests_and_pushed_from_branches_only() -> None:
     """NV-198…200."""
     targets = {entry["image"] for entry in JOBS["build-training-image"]["strategy"]["matrix"]["include"]}
