@@ -165,7 +165,7 @@ def test_boxes_of_the_default_model_in_frame_and_source(tmp_path: Path) -> None:
 
 
 def test_a_score_at_the_threshold_is_not_kept(tmp_path: Path) -> None:
-    batches, geometry = frame_batches(simulated_frames(2)), FrameGeometry.fit(640, 480, 640, 480)
+    batches, geometry = frame_batches(simulated_frames(12)), FrameGeometry.fit(640, 480, 640, 480)
     inference = default_models(tmp_path)
     every = detect(decode_frames(batches), inference, InstrumentsConfig(score_threshold=0.01), geometry)
     threshold = float(np.sort(every.score)[len(every) // 2])

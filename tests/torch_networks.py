@@ -50,11 +50,6 @@ def network_of(name: str, file: Path) -> nn.Module:
     for key in state:
         if key in held:
             state[key] = held[key]
-        elif key in (
-            "temperature",
-            "calibration",
-        ):  # a file from before its scores were calibrated: it stays as the network begins
-            continue
         elif key.rpartition(".")[0] not in folded:
             if not key.endswith("enter.weight"):
                 raise KeyError(key)

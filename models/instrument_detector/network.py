@@ -30,7 +30,8 @@ _LEAST_HEAT: Final = 1e-6
 class InstrumentDetector(nn.Module):
     """Frames [N,3,640,640] (RGB, 0..1) to boxes [N,K,4] in input pixels, calibrated scores [N,K] and classes [N,K]."""
 
-    calibration: Tensor
+    scale: Tensor
+    offset: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,8 +45,14 @@ class InstrumentDetector(nn.Module):
         self.smooth = nn.ModuleList(ConvUnit(_NECK, _NECK) for _ in range(3))
         self.heat = nn.Conv2d(_NECK, len(INSTRUMENTS), 1)
         self.sides = nn.Conv2d(_NECK, 4, 1)
-        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
+        self.register_buffer("scale", torch.tensor(1.0))
+        self.register_buffer("offset", torch.tensor(0.0))
         nn.init.constant_(cast("Tensor", self.heat.bias), -math.log((1 - _PRIOR) / _PRIOR))
+
+    def calibrate(self, scale: float, offset: float) -> None:
+        """Set what the scores' logits are multiplied by, and what is added then."""
+        self.scale.fill_(scale)
+        self.offset.fill_(offset)
 
     def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Give heat logits [N,7,80,80] and distances [N,4,80,80] from cell centres to left, top, right, bottom, px."""
@@ -64,8 +71,7 @@ class InstrumentDetector(nn.Module):
         """Give the K strongest peaks: boxes (x_min, y_min, x_max, y_max), scores, classes (int32)."""
         logits, sides_px = self.maps(images)
         boxes, heat, classes = decode(torch.sigmoid(logits), sides_px)
-        scale, offset = self.calibration
-        return boxes, torch.sigmoid(scale * torch.logit(heat, _LEAST_HEAT) + offset), classes
+        return boxes, torch.sigmoid(self.scale * torch.logit(heat, _LEAST_HEAT) + self.offset), classes
 
 
 def decode(heat: Tensor, sides_px: Tensor) -> tuple[Tensor, Tensor, Tensor]:

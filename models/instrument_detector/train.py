@@ -130,16 +130,16 @@ def fit_calibration(network: InstrumentDetector, unseen: Sequence[Example]) -> t
     """
     from sklearn.linear_model import LogisticRegression
 
-    network.calibration.copy_(torch.tensor([1.0, 0.0]))
+    scale, offset = 1.0, 0.0
+    network.calibrate(scale, offset)
     with torch.no_grad():
         scores, right = judged_boxes(_answers(network, unseen), above=_FAINT)
     if 0 < right.sum() < len(right):
         odds = np.log(scores / (1 - scores)).astype(np.float64)
         fitted = LogisticRegression(C=np.inf).fit(odds[:, np.newaxis], right)
-        scale, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-        if scale > 0:
-            network.calibration.copy_(torch.tensor([scale, offset]))
-    scale, offset = network.calibration.tolist()
+        if fitted.coef_[0, 0] > 0:
+            scale, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+            network.calibrate(scale, offset)
     return scale, offset
 
 
