@@ -161,6 +161,30 @@ def test_dvc_finds_all_that_dagster_made_up_to_date(home: Home) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "wanted", "runs"),
+    [
+        (("random_seed: 42", "random_seed: 7"), "create_splits", "create_splits"),
+        (("batch_size: 32", "batch_size: 16"), "extract_features", "extract_features"),
+        (("quality: 95", "quality: 90"), "create_splits", "extract_frames"),
+    ],
+)
+def test_a_changed_parameter_runs_its_own_stage_again(
+    home: Home, change: tuple[str, str], wanted: str, runs: str
+) -> None:
+    """And no other one; a dry run does not know what would follow (NV-016)."""
+    params = home.path / "datasets" / "params.yaml"
+    text = params.read_text()
+    command = [sys.executable, "-m", "dvc", "repro", "--dry", wanted]
+    try:
+        params.write_text(text.replace(*change, 1))
+        done = subprocess.run(command, cwd=params.parent, capture_output=True, text=True, check=True)
+    finally:
+        params.write_text(text)
+    assert re.findall(r"Running stage '(\w+)'", done.stdout) == [runs]
+
+
+@pytest.mark.slow
 def test_a_correction_makes_the_next_version_and_the_last_one_can_be_fetched(home: Home, tmp_path: Path) -> None:
     given = {
         "operation": "simulator_operation_002",
