@@ -22,6 +22,7 @@ from resources.errors import PermanentFailure
 from resources.settings import Settings
 
 FIRST_VERSION: Final = (1, 0)
+LOCK_FILE: Final = "neurovision.lock"
 
 
 class DatasetVersion(BaseModel):
@@ -74,7 +75,7 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def _is_made(self) -> bool:
-        return (self.root / ".git").exists() and (self.root / ".dvc" / "config").is_file()
+        return (self.root / ".git" / "HEAD").is_file() and (self.root / ".dvc" / "config").is_file()
 
     def ensure(self) -> None:
         """Make the repository where there is none, and let its remote be the one of the settings.
@@ -83,7 +84,7 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
             ConfigurationError: git or DVC is not installed.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        if not (self.root / ".git").exists():
+        if not (self.root / ".git" / "HEAD").is_file():
             self._line.git("init", "--quiet", "--initial-branch=main")
         if not (self.root / ".dvc").is_dir():
             self._line.dvc("init", "--quiet")
@@ -96,8 +97,9 @@ class DatasetRepository(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the repository: an import and a run never write to it at once."""
-        self.root.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.root.parent / f".{self.root.name}.lock"):
+        inside = self.root / ".git"  # where machines that share the repository all see it, and git records nothing
+        inside.mkdir(parents=True, exist_ok=True)
+        with FileLock(inside / LOCK_FILE):
             self.ensure()
             yield
 

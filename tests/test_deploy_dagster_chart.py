@@ -15,6 +15,7 @@ import yaml
 
 from commands.instance import INSTANCE_CONFIG
 from jobs.retrain import POD_TAG, pod_tags
+from resources.settings import Settings
 from tests.deploy_files import KUBERNETES, documents, load, unknown_variables
 
 pytestmark = pytest.mark.skipif(not find_spec("dagster_k8s"), reason="the set services is not installed")
@@ -162,6 +163,25 @@ def test_a_run_of_the_marts_has_the_warehouse_and_no_volume_twice() -> None:
     assert len(names) == len(set(names))
     assert len(paths) == len(set(paths))
     assert "/data/warehouse" in paths
+
+
+def test_a_retraining_sees_what_was_imported_and_other_runs_do_not(tmp_path: Any) -> None:
+    """Every pod has a data home of its own: what is to outlive it lies on a volume, or on servers."""
+    home = Settings(home="/data")
+    kept = {str(home.datasets), str(home.training)}
+    (text,) = BASE["settings.yaml/ConfigMap/neurovision-training-pod"]["data"].values()
+    (tmp_path / "pod.yaml").write_text(text)
+    (main,) = [location for location in LOCATIONS if location["name"] == "neurovision"]
+    pods = [pod_of_a_run(tags)["spec"]["template"]["spec"] for tags in ({}, pod_tags(tmp_path / "pod.yaml"))]
+    of_run, of_training = [(pod["volumes"], pod["containers"][0]["volumeMounts"]) for pod in pods]
+    for volumes, mounts in (of_training, (main["volumes"], main["volumeMounts"])):
+        (claimed,) = [volume for volume in volumes if volume["name"] == "learning"]
+        assert f"storage.yaml/PersistentVolumeClaim/{claimed['persistentVolumeClaim']['claimName']}" in BASE
+        places = {mount["mountPath"]: mount["subPath"] for mount in mounts if mount["name"] == "learning"}
+        assert set(places) == kept
+        assert len(set(places.values())) == len(kept)
+        assert len({mount["mountPath"] for mount in mounts}) == len(mounts)
+    assert not [volume for volume in of_run[0] if volume["name"] == "learning"]
 
 
 def test_limits_of_runs_are_those_of_one_machine_but_for_their_number() -> None:
