@@ -167,6 +167,9 @@ def test_the_results_are_those_of_a_laptop(hospital: Hospital) -> None:
                 )
     used = servers.required_record("surgery/phases", ours.video_id).provenance.models
     assert {model.engine for model in used} == {"triton"}
+    assert re.search(
+        r"Triton, since this run first asked it: [1-9]\d* requests answered, 0 ", dump_of(hospital, "dagster")
+    )
 
 
 def require_alike(one: pd.DataFrame, other: pd.DataFrame) -> None:

@@ -111,6 +111,7 @@ def test_the_calls_of_the_stages(triton: Served, features: npt.NDArray[np.float3
 def test_requests_from_an_event_loop_overlap(triton: Served, given: Any, here: Any):
     """NV-111."""
     inference = triton.client()
+    assert inference.client_figures() is None
     inference.model(EXTRACTOR)
 
     async def all_at_once() -> list[dict[str, npt.NDArray[Any]]]:
@@ -122,6 +123,7 @@ def test_requests_from_an_event_loop_overlap(triton: Served, given: Any, here: A
     assert figures is not None
     assert (figures.requests, figures.failures, figures.retries, figures.breaker) == (6, 0, 0, "closed")
     assert 0 < figures.latency_p50_ms <= figures.latency_p95_ms
+    assert str(figures).startswith("6 requests answered, 0 given up, 0 attempts more; half of them within ")
 
 
 def test_readiness(triton: Served):

@@ -60,6 +60,8 @@ class StepRun:
                     failed.setdefault(video_id, ended.failure)
                 allowed_s += run_time_s(self._stages, ended.record)
         allow_time(self._context, allowed_s)
+        if (figures := self._context.resources.inference.client_figures()) is not None:
+            self._context.log.info(f"Triton, since this run first asked it: {figures}.")
         if failed and (len(failed) == len(video_ids) or self._is_last_step()):
             raise dg.Failure(
                 description="\n".join(failure.reason for failure in failed.values()),

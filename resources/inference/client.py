@@ -150,8 +150,8 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             return False
 
     def client_figures(self) -> "ClientFigures | None":
-        """What the client of a server counted, None where models are computed in this process."""
-        return self._engine.figures()
+        """What the client of a server counted; None where models are computed in this process, or none was asked."""
+        return self._engine.figures() if self._loaded else None
 
     def describe_use(self, identity: ModelIdentity) -> dict[str, str]:
         """How a model was computed: engine, precision and device, for the provenance record."""

@@ -36,6 +36,11 @@ class ClientFigures:
     latency_p95_ms: float
     breaker: str
 
+    def __str__(self) -> str:
+        """One line for a run's log."""
+        counts = f"{self.requests} requests answered, {self.failures} given up, {self.retries} attempts more"
+        return f"{counts}; half of them within {self.latency_p50_ms:.0f} ms, 95 % within {self.latency_p95_ms:.0f} ms"
+
 
 class Meter:
     """Counts; safe for many threads."""
