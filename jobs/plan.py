@@ -30,10 +30,10 @@ propose_plan_job = dg.define_asset_job(
 
 
 class ApprovalForm(dg.Config):
-    """Who approves what."""
+    """Who approves what; empty defaults, so that the launchpad opens with these lines and not with resources."""
 
-    plan_id: str = Field(description="The plan, as the asset registry/plan names it.")
-    by: str = Field(description="Who approves it.")
+    plan_id: str = Field(default="", description="The plan, as the asset registry/plan names it.")
+    by: str = Field(default="", description="Who approves it.")
 
 
 def approval_job(pipeline: Pipeline) -> dg.JobDefinition:

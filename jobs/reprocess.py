@@ -18,12 +18,12 @@ REPROCESS = "reprocess"
 
 
 class RequestForm(dg.Config):
-    """What is asked for."""
+    """What is asked for; empty defaults, so that the launchpad opens with these lines and not with resources."""
 
-    video_ids: list[str] = Field(description="The videos, for example operation_001-1f3a9c2b.")
-    reason: str = Field(description="Why, in one line; it is shown in the UI, so it must not name a patient.")
-    requester: str = Field(description="Who asks.")
-    stages: list[str] = Field(default_factory=list, description="Stages, for example phases; all without any.")
+    video_ids: list[str] = Field(default=[], description="The videos, for example operation_001-1f3a9c2b.")
+    reason: str = Field(default="", description="Why, in one line; the UI shows it, so it must not name a patient.")
+    requester: str = Field(default="", description="Who asks.")
+    stages: list[str] = Field(default=[], description="Stages, for example phases; all without any.")
     only_stale: bool = Field(default=False, description="Leave what is up to date as it is.")
     priority: int = Field(default=0, description="0–99, greater first among requests.")
 

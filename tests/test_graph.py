@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.snap.snap_to_yaml import default_values_yaml_from_type_snap
 
 from neurovision_assets.definitions import build_defs
 
@@ -62,6 +63,16 @@ def test_every_field_of_a_form_says_what_it_is(defs: dg.Definitions, job: str):
     fields = {name: field for form in forms for name, field in getattr(form, "fields", {}).items()}
     assert fields
     assert [name for name, field in fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(("job", "first"), [("approve_plan", "plan_id: ''"), ("reprocess", "video_ids: []")])
+def test_a_form_of_the_launchpad_opens_with_its_own_lines(defs: dg.Definitions, job: str, first: str):
+    """Without a default it would open with the resources, and the form would have to be asked for."""
+    schema = defs.resolve_job_def(job).run_config_schema.config_type
+    snapshot = defs.resolve_job_def(job).get_config_schema_snapshot()
+    opened = default_values_yaml_from_type_snap(snapshot, snapshot.get_config_snap(schema.key))
+    assert opened.startswith("ops:")
+    assert first in opened
 
 
 def test_tables_show_their_columns(defs: dg.Definitions):

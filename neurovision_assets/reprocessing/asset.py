@@ -127,14 +127,13 @@ def metadata_of(plan: Plan) -> dict[str, Any]:
 
 
 def _changes(sample: Mapping[str, Any]) -> dg.TableMetadataValue:
-    """What was found in the videos that were computed aside, a row a figure."""
+    """What was found in the videos that were computed aside, a row a stage."""
     found = [
-        (video_id, stage, name.replace("_", " "), value)
+        (video_id, stage, ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items()))
         for video_id, stages in sample.items()
         for stage, figures in stages.items()
-        for name, value in figures.items()
     ]
-    return _table(["video_id", "stage", "figure", "value"], found)
+    return _table(["video_id", "stage", "what would change"], found)
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableMetadataValue:

@@ -262,7 +262,7 @@ def _plans() -> Any:
 def _load(connection: Connection, plan_id: str) -> Plan:
     row = connection.execute(_plans().where(PLANS.c.id == plan_id)).mappings().first()
     if row is None:
-        raise PermanentFailure("There is no such plan.", subject=plan_id, remedy="make plans lists them.")
+        raise PermanentFailure("There is no such plan.", subject=plan_id or "PLAN", remedy="make plans lists them.")
     return _plan_of(row)
 
 
