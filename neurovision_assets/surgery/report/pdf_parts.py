@@ -52,8 +52,20 @@ STYLES = {
 }
 """Font, size in points, colour."""
 
+CELL_PADDING_PT = 5
+CODE_ADVANCE = 0.602
+"""Width of every letter of DejaVu Sans Mono, in font sizes."""
+WIDEST_FIGURE = 0.64
+"""Width of the widest letter that stands in a figure, a digit of DejaVu Sans, in font sizes."""
+
 Cell = Any
 """Text of a table's cell, or a flowable."""
+
+
+class Code(str):
+    """A hash or key, which may be broken anywhere."""
+
+    __slots__ = ()
 
 
 class Kit:
@@ -69,8 +81,7 @@ class Kit:
                 fontName=font,
                 fontSize=size,
                 leading=size * 1.32,
-                textColor=tint,
-                wordWrap="CJK" if name == "code" else None,
+                textColor=_tint(tint),  # of a name, ReportLab looks through all that it knows, for every piece
             )
             for name, (font, size, tint) in STYLES.items()
         }
@@ -81,10 +92,6 @@ class Kit:
 
         own = self._styles[style]
         return Paragraph(escape(text).replace("\n", "<br/>"), own.clone(own.name, alignment=align) if align else own)
-
-    def code(self, text: str) -> Any:
-        """A hash or key that may be broken anywhere."""
-        return self.text(text, "code")
 
     def space(self, height_pt: float) -> Any:
         """Empty height."""
@@ -137,18 +144,36 @@ class Kit:
             return []
         style = "fine" if fine else "small"
         body = [
-            [
-                self.text(cell, style, align=2 if place in right else 0) if isinstance(cell, str) else cell
-                for place, cell in enumerate(row)
-            ]
+            [self._cell(cell, style, widths_mm[place], is_right=place in right) for place, cell in enumerate(row)]
             for row in rows
         ]
         head = [
             self.text(self.words.text(key) if key else "", "head", align=2 if place in right else 0)
             for place, key in enumerate(heads)
         ]
-        rules = [("LINEBELOW", (0, 0), (-1, -1), 0.4, RULE), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")]
+        rules = [("LINEBELOW", (0, 0), (-1, -1), 0.4, _tint(RULE)), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")]
+        own = self._styles[style]
+        for place in right:
+            rules += [
+                ("FONT", (place, 0), (place, -1), own.fontName, own.fontSize, own.leading),
+                ("TEXTCOLOR", (place, 0), (place, -1), own.textColor),
+                ("ALIGN", (place, 0), (place, -1), "RIGHT"),
+            ]
         return [self._grid(body if headless else [head, *body], widths_mm, rules, repeat=0 if headless else 1)]
+
+    def _cell(self, cell: Cell, style: str, width_mm: float, *, is_right: bool) -> Any:
+        """What stands in a table; a figure that surely fits its column needs no paragraph, which takes far longer."""
+        from reportlab.platypus import Preformatted
+
+        if not isinstance(cell, str):
+            return cell
+        width_pt = width_mm / MM_AN_INCH * POINTS_AN_INCH - CELL_PADDING_PT
+        if isinstance(cell, Code):
+            own = self._styles["code"]
+            return Preformatted(cell, own, maxLineLength=int(width_pt / (CODE_ADVANCE * own.fontSize)))
+        if is_right and len(cell) * WIDEST_FIGURE * self._styles[style].fontSize <= width_pt:
+            return cell
+        return self.text(cell, style, align=2 if is_right else 0)
 
     def meter(self, value: float, limit: float, *, percent: bool = False) -> Any:
         """A bar with its figure; amber and marked in words below the limit."""
@@ -232,7 +257,7 @@ class Kit:
         table = Table(rows, colWidths=widths, repeatRows=repeat, hAlign="LEFT")
         plain = [
             ("LEFTPADDING", (0, 0), (-1, -1), 0),
-            ("RIGHTPADDING", (0, 0), (-1, -1), 5),
+            ("RIGHTPADDING", (0, 0), (-1, -1), CELL_PADDING_PT),
             ("TOPPADDING", (0, 0), (-1, -1), 2.5),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
             ("VALIGN", (0, 0), (-1, -1), "TOP"),

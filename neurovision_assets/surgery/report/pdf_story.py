@@ -11,7 +11,7 @@ from typing import Any
 from neurovision_assets.surgery.colours import colour
 from neurovision_assets.surgery.report import sentences
 from neurovision_assets.surgery.report.model import Caption, Component, KeyFrame, Report
-from neurovision_assets.surgery.report.pdf_parts import Cell, Kit
+from neurovision_assets.surgery.report.pdf_parts import Cell, Code, Kit
 from neurovision_assets.surgery.report.pictures import Picture
 from neurovision_assets.surgery.report.texts import NO_FIGURE, Words
 
@@ -212,16 +212,16 @@ def _quality(kit: Kit) -> list[Any]:
 def _provenance(kit: Kit) -> list[Any]:
     report, words = kit.report, kit.words
     models: list[list[Cell]] = [
-        [model.name, f"{model.release} ({model.version})", f"{model.engine}, {model.precision}", kit.code(model.digest)]
+        [model.name, f"{model.release} ({model.version})", f"{model.engine}, {model.precision}", Code(model.digest)]
         for model in report.models
     ]
     records: list[list[Cell]] = [
         [
-            kit.code(record.asset),
-            kit.code(record.run_id),
+            Code(record.asset),
+            Code(record.run_id),
             f"{record.started:%Y-%m-%d %H:%M:%S} · {words.duration(record.duration_ms)}",
             f"{record.code_version} / {record.schema_version}",
-            kit.code("\n".join(f"{key} {version}" for key, version in record.inputs.items()) or NO_FIGURE),
+            Code("\n".join(f"{key} {version}" for key, version in record.inputs.items()) or NO_FIGURE),
         ]
         for record in report.provenance
     ]
@@ -235,7 +235,7 @@ def _provenance(kit: Kit) -> list[Any]:
         ]
     return [
         *kit.heading("provenance"),
-        *kit.table(["", ""], [[words.text(name), kit.code(value)] for name, value in pairs], (45, 133), headless=True),
+        *kit.table(["", ""], [[words.text(name), Code(value)] for name, value in pairs], (45, 133), headless=True),
         kit.space(6),
         *kit.table(["model", "version", "engine", "digest"], models, (40, 22, 42, 74), fine=True),
         kit.space(6),
@@ -268,7 +268,7 @@ def _sources(kit: Kit) -> list[Any]:
         where = "".join(f" [{column} = {value}]" for column, value in source.where.items())
         frames = NO_FIGURE if source.first_frame is None else f"{source.first_frame}–{source.last_frame}"
         table = f"{source.table}{where}: {', '.join(source.columns)}"
-        rows.append([kit.code(figure), kit.code(source.stage), kit.code(table), str(source.row_count), frames])
+        rows.append([Code(figure), Code(source.stage), Code(table), str(source.row_count), frames])
     heads = ["figure", "stage", "table", "rows", "frames"]
     return [*kit.heading("sources"), *kit.table(heads, rows, (42, 34, 68, 14, 20), right=(3, 4), fine=True)]
 
