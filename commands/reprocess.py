@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 
 from commands.platform import living_servers, read_record
-from neurovision_assets.reprocessing.asking import ask
-from neurovision_assets.reprocessing.requests import Request, State, load_request
+from neurovision_assets.reprocessing.asking import require_known
+from neurovision_assets.reprocessing.requests import Request, State, load_request, submit
 from neurovision_assets.surgery.pipeline import SURGERY
 from resources.database.engine import Database
 from resources.errors import NeuroVisionError
@@ -45,14 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings()
         database = Database.of(settings)
-        request_id = ask(
-            SURGERY,
+        video_ids, stages = split(" ".join(chosen.video_ids)), split(chosen.stages)
+        require_known(SURGERY, ObjectStore.of(settings), video_ids, stages)
+        request_id = submit(
             database,
-            ObjectStore.of(settings),
-            video_ids=split(" ".join(chosen.video_ids)),
+            video_ids=video_ids,
             requester=chosen.requester or getpass.getuser(),
             reason=chosen.reason,
-            stages=split(chosen.stages),
+            stages=stages,
             only_stale=chosen.only_stale,
             priority=chosen.priority,
         )

@@ -6,8 +6,8 @@ Belongs here: the form and the row that it writes. Does not belong here: the com
 import dagster as dg
 from pydantic import Field
 
-from neurovision_assets.reprocessing.asking import ask
-from neurovision_assets.reprocessing.requests import load_request
+from neurovision_assets.reprocessing.asking import require_known
+from neurovision_assets.reprocessing.requests import load_request, submit
 from neurovision_assets.stage.pipeline import Pipeline
 from neurovision_assets.surgery.pipeline import SURGERY
 from resources.database.engine import Database
@@ -37,7 +37,8 @@ def request_job(pipeline: Pipeline) -> dg.JobDefinition:
     ) -> None:
         """One row; its id stands in the step's metadata."""
         try:
-            request_id = ask(pipeline, database, object_store, **config.model_dump())
+            require_known(pipeline, object_store, config.video_ids, config.stages)
+            request_id = submit(database, **config.model_dump())
         except NeuroVisionError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         request = load_request(database, request_id)

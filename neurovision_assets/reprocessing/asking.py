@@ -9,34 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from neurovision_assets.partitions import check_video_id
-from neurovision_assets.reprocessing.requests import submit
 from neurovision_assets.stage.pipeline import Pipeline
 from neurovision_assets.uploads.record import load_record
-from resources.database.engine import Database
 from resources.errors import ConfigurationError
 from resources.object_store import ObjectStore
 
 
-def ask(
-    pipeline: Pipeline,
-    database: Database,
-    store: ObjectStore,
-    *,
-    video_ids: Sequence[str],
-    requester: str,
-    reason: str,
-    stages: Sequence[str] = (),
-    only_stale: bool = False,
-    priority: int = 0,
-) -> str:
-    """Write a person's request; the arguments are those of ``submit``.
-
-    Returns:
-        The request's id.
+def require_known(pipeline: Pipeline, store: ObjectStore, video_ids: Sequence[str], stages: Sequence[str]) -> None:
+    """Refuse a request for what is not there.
 
     Raises:
         PermanentFailure: a video was never uploaded, or is no video_id.
-        ConfigurationError: there is no stage of some name, or something that a request needs is missing.
+        ConfigurationError: there is no stage of some name.
     """
     for video_id in video_ids:
         load_record(store, check_video_id(video_id))
@@ -45,12 +29,3 @@ def ask(
         raise ConfigurationError(
             f"There is no stage {', '.join(unknown)}.", subject="STAGES", remedy=f"Stages are {', '.join(known)}."
         )
-    return submit(
-        database,
-        video_ids=video_ids,
-        requester=requester,
-        reason=reason,
-        stages=stages,
-        only_stale=only_stale,
-        priority=priority,
-    )
