@@ -55,8 +55,8 @@ STYLES = {
 CELL_PADDING_PT = 5
 CODE_ADVANCE = 0.602
 """Width of every letter of DejaVu Sans Mono, in font sizes."""
-WIDEST_FIGURE = 0.64
-"""Width of the widest letter that stands in a figure, a digit of DejaVu Sans, in font sizes."""
+FIGURE_ADVANCE = 0.64
+"""Width of a digit of DejaVu Sans, in font sizes; units are wider and the spaces before them half as wide."""
 
 Cell = Any
 """Text of a table's cell, or a flowable."""
@@ -162,7 +162,7 @@ class Kit:
         return [self._grid(body if headless else [head, *body], widths_mm, rules, repeat=0 if headless else 1)]
 
     def _cell(self, cell: Cell, style: str, width_mm: float, *, is_right: bool) -> Any:
-        """What stands in a table; a figure that surely fits its column needs no paragraph, which takes far longer."""
+        """What stands in a table; a figure that fits its column needs no paragraph, which takes far longer."""
         from reportlab.platypus import Preformatted
 
         if not isinstance(cell, str):
@@ -171,7 +171,7 @@ class Kit:
         if isinstance(cell, Code):
             own = self._styles["code"]
             return Preformatted(cell, own, maxLineLength=int(width_pt / (CODE_ADVANCE * own.fontSize)))
-        if is_right and len(cell) * WIDEST_FIGURE * self._styles[style].fontSize <= width_pt:
+        if is_right and len(cell) * FIGURE_ADVANCE * self._styles[style].fontSize <= width_pt:
             return cell
         return self.text(cell, style, align=2 if is_right else 0)
 
