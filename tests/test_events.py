@@ -169,6 +169,15 @@ def test_an_even_veil_is_on_the_lens_and_smoke_after_it_is_smoke() -> None:
     assert spans(found(pictures=pictures(haze=haze, spread=spread)), "smoke") == [(55_000, 60_000)]
 
 
+def test_a_veil_that_is_gone_at_once_is_smoke_only_with_an_energy_instrument() -> None:
+    short = pictures(haze=raised(100, 103, 0.4, 0.1))
+    assert spans(found(pictures=short, instruments=uses([("grasper", 0, DURATION_MS)])), "smoke") == []
+    hook = uses([("grasper", 0, DURATION_MS), ("hook", 44_000, 49_000)])
+    assert spans(found(pictures=short, instruments=hook), "smoke") == [(50_000, 51_500)]
+    unknown = found(pictures=short, instruments=None)
+    assert spans(unknown, "smoke") == [(50_000, 51_500)], "nobody looked for instruments"
+
+
 def test_a_pale_wall_is_no_smoke() -> None:
     phases = segments([*TIDY[:1], ("port-closure", 60_000, DURATION_MS)])
     assert spans(found(pictures=pictures(haze=raised(150, 170, 0.4, 0.1)), phases=phases), "smoke") == []

@@ -33,6 +33,7 @@ class Support(BaseModel):
         instruments: classes of which one should be in use.
         within_ms: at most this long before the event begins, or during it.
         score_without: factor of the score when none is.
+        min_duration_without_ms: shorter events are dropped when none is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +41,7 @@ class Support(BaseModel):
     instruments: tuple[str, ...] = Field(min_length=1)
     within_ms: int = Field(ge=0)
     score_without: float = Field(ge=0, le=1)
+    min_duration_without_ms: int = Field(default=0, ge=0)
 
 
 class ThresholdRule(_Rule):

@@ -39,7 +39,8 @@ def find_threshold(rule: ThresholdRule, scene: Scene) -> list[Event]:
         merge_gap_ms=rule.merge_gap_ms,
     )
     reaching = [_reach(rule, clock, span, excess) for span in spans]
-    return [_event(rule, scene, span, signal, usual, confidence) for span in reaching]
+    events = [_event(rule, scene, span, signal, usual, confidence) for span in reaching]
+    return [event for event in events if _is_plausible(rule, scene, event)]
 
 
 def _signal(rule: ThresholdRule, scene: Scene) -> tuple[Signal, Signal]:
@@ -102,12 +103,22 @@ def _event(
     )
 
 
+def _is_plausible(rule: ThresholdRule, scene: Scene, event: Event) -> bool:
+    """Whether it is long enough for what speaks for it."""
+    support = rule.supported_by
+    if support is None or event.end_ms - event.start_ms >= support.min_duration_without_ms:
+        return True
+    return _is_supported(support, scene, event.start_ms, event.end_ms)
+
+
 def _support(support: Support | None, scene: Scene, start_ms: int, end_ms: int) -> float:
-    """Plausibility of an event, 0..1; what cannot be looked up does not count against it."""
-    if support is None or scene.inputs.instruments is None:
-        return 1.0
-    seen = any(
+    """Plausibility of an event, 0..1."""
+    return 1.0 if support is None or _is_supported(support, scene, start_ms, end_ms) else support.score_without
+
+
+def _is_supported(support: Support, scene: Scene, start_ms: int, end_ms: int) -> bool:
+    """Whether one of the instruments was in use; what cannot be looked up does not count against it."""
+    return scene.inputs.instruments is None or any(
         use.instrument in support.instruments and use.start_ms < end_ms and use.end_ms >= start_ms - support.within_ms
         for use in scene.uses
     )
-    return 1.0 if seen else support.score_without
