@@ -262,6 +262,8 @@ def asked_in_the_ui(office: Desk, **form: object) -> dg.ExecuteInProcessResult:
         ({"stages": ["triple"]}, "There is no stage triple. Stages are seed, double"),
         ({"video_ids": []}, "No video was named"),
         ({"reason": " "}, "The reason must be one line"),
+        ({"priority": 100}, "The priority must be from 0 to 99; it is 100"),
+        ({"priority": -1}, "The priority must be from 0 to 99; it is -1"),
     ],
 )
 def test_the_job_in_the_ui_refuses_what_is_not_there_at_once(office: Desk, form: dict[str, object], said: str) -> None:

@@ -25,6 +25,7 @@ PLANS_PRIORITY = -10
 REQUEST_TAG = "neurovision/request_id"
 """Of every run that a request started."""
 ID_BYTES = 4
+GREATEST_PRIORITY = 99
 LONGEST_TEXT = 200
 """Of a requester and a reason: they become tags of runs."""
 
@@ -134,18 +135,24 @@ def submit(
         reason: why; it is shown in the UI, so it must not name a patient.
         stages: names of stages; all without any.
         only_stale: leave what is up to date as it is; without it the stages are computed again in any case.
-        priority: 0–99, greater first among requests.
+        priority: 0 to `GREATEST_PRIORITY`, greater first among requests.
 
     Returns:
         The request's id.
 
     Raises:
-        ConfigurationError: something that a request needs is missing.
+        ConfigurationError: something that a request needs is missing, or the priority is none.
     """
     require_line("REQUESTER", "requester", requester)
     require_line("REASON", "reason", reason)
     if not video_ids:
         raise ConfigurationError("No video was named.", subject="VIDEO_ID", remedy="Name at least one video_id.")
+    if not 0 <= priority <= GREATEST_PRIORITY:
+        raise ConfigurationError(
+            f"The priority must be from 0 to {GREATEST_PRIORITY}; it is {priority}.",
+            subject="PRIORITY",
+            remedy="Give another one; greater comes first.",
+        )
     with database.writing() as connection:
         return write_request(
             connection,
@@ -154,7 +161,7 @@ def submit(
             reason=reason.strip(),
             stages=stages,
             only_stale=only_stale,
-            priority=PERSONS_PRIORITY + min(max(priority, 0), 99),
+            priority=PERSONS_PRIORITY + priority,
         )
 
 
