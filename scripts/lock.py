@@ -23,7 +23,7 @@ PURPOSES = {
     "test": "What `make test` adds to requirements.lock.",
     "train": "What `make models` adds: PyTorch and the ONNX exporter.",
     "learn": "What the learning loop adds: DVC, Great Expectations, MLflow, dbt.",
-    "services": "What production's services add: clients of PostgreSQL, S3, Triton, Dagster's Kubernetes launcher, metrics.",
+    "services": "What production's services add: clients of PostgreSQL, S3, Triton, Kubernetes, and metrics.",
 }
 HEADER = """# {purpose}
 # Written by scripts/lock.py from pyproject.toml for Python 3.11, Linux x86_64; complete, so that pip resolves nothing.
