@@ -7,16 +7,22 @@ camel case becomes snake case, the chart adds the instance's ConfigMap and the p
 import json
 import re
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import kubernetes_validate
 import pytest
 import yaml
+from sqlalchemy.engine import make_url
 
 from commands.instance import INSTANCE_CONFIG
+from commands.services.postgres import Postgres
 from jobs.retrain import POD_TAG, pod_tags
 from resources.settings import Settings
 from tests.deploy_files import KUBERNETES, documents, load, unknown_variables
+from tests.main_job import new_home
+from tests.test_run_queue_metrics import FIGURES, exporter, put_in
 
 pytestmark = pytest.mark.skipif(not find_spec("dagster_k8s"), reason="the set services is not installed")
 
@@ -176,7 +182,8 @@ def test_a_retraining_sees_what_was_imported_and_other_runs_do_not(tmp_path: Any
     of_run, of_training = [(pod["volumes"], pod["containers"][0]["volumeMounts"]) for pod in pods]
     for volumes, mounts in (of_training, (main["volumes"], main["volumeMounts"])):
         (claimed,) = [volume for volume in volumes if volume["name"] == "learning"]
-        assert f"storage.yaml/PersistentVolumeClaim/{claimed['persistentVolumeClaim']['claimName']}" in BASE
+        claim = BASE[f"storage.yaml/PersistentVolumeClaim/{claimed['persistentVolumeClaim']['claimName']}"]
+        assert claim["spec"]["accessModes"] == ["ReadWriteMany"], "two pods, which may be on two nodes, write to it"
         places = {mount["mountPath"]: mount["subPath"] for mount in mounts if mount["name"] == "learning"}
         assert set(places) == kept
         assert len(set(places.values())) == len(kept)
@@ -215,11 +222,9 @@ def test_runs_are_queued_as_on_one_machine() -> None:
     assert not {"max_concurrent_runs", "tag_concurrency_limits"} & set(written["config"]), "Dagster refuses both"
 
 
-def test_what_the_chart_writes_is_an_instance_that_dagster_takes() -> None:
-    from dagster._config import process_config
-    from dagster._core.instance.config import dagster_instance_config_schema
-
-    config = {
+def written_instance() -> dict[str, Any]:
+    """The chart's ``dagster.yaml``, but for the storages."""
+    return {
         "run_launcher": {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": launcher_config()},
         "compute_logs": {
             "module": "dagster_aws.s3.compute_log_manager",
@@ -234,8 +239,60 @@ def test_what_the_chart_writes_is_an_instance_that_dagster_takes() -> None:
         "run_monitoring": {snake(key): value for key, value in VALUES["dagsterDaemon"]["runMonitoring"].items()},
         **VALUES["additionalInstanceConfig"],
     }
-    checked = process_config(dagster_instance_config_schema(), config)
+
+
+def test_what_the_chart_writes_is_an_instance_that_dagster_takes() -> None:
+    from dagster._config import process_config
+    from dagster._core.instance.config import dagster_instance_config_schema
+
+    checked = process_config(dagster_instance_config_schema(), written_instance())
     assert checked.success, checked.errors
+
+
+def written_storages(server: Postgres, database: str) -> dict[str, Any]:
+    """The three that the chart writes, for a database on this machine."""
+    place = {"username": database, "hostname": "127.0.0.1", "db_name": database, "port": server.port}
+    config = {"postgres_db": {**place, "password": {"env": "DAGSTER_PG_PASSWORD"}}}
+    kinds = {
+        "run": ("run_storage", "Run"),
+        "event_log": ("event_log", "EventLog"),
+        "schedule": ("schedule_storage", "Schedule"),
+    }
+    return {
+        f"{kind}_storage": {"module": f"dagster_postgres.{module}", "class": f"Postgres{name}Storage", "config": config}
+        for kind, (module, name) in kinds.items()
+    }
+
+
+@pytest.mark.services
+@pytest.mark.xdist_group("postgres")
+def test_the_exporter_reads_what_the_chart_writes(
+    postgres: Postgres, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pod's own command and variables: it has no right to ask the cluster, no key of S3, and needs neither."""
+    pod = BASE["metrics.yaml/Deployment/metrics"]["spec"]["template"]["spec"]
+    (container,), (volume,) = pod["containers"], [one for one in pod["volumes"] if one["name"] == "instance"]
+    assert volume["configMap"]["name"] == launcher_config()["instance_config_map"]
+    (variable,) = container["env"]
+    assert variable["valueFrom"]["secretKeyRef"]["name"] == launcher_config()["postgres_password_secret"]
+    written = {**written_instance(), **written_storages(postgres, str(make_url(database_url).database))}
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(written))
+    monkeypatch.setenv(variable["name"], postgres.password)
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        put_in(instance)
+    before = sorted(tmp_path.rglob("*"))
+    there = {
+        "--host=0.0.0.0": "--host=127.0.0.1",
+        "--port=9000": "--port=0",
+        "--instance=/config": f"--instance={tmp_path}",
+    }
+    program, *words = [there.get(word, word) for word in container["args"]]
+    assert (program, set(there) & set(words)) == ("python", set())
+    home = new_home(tmp_path / "home", **{variable["name"]: postgres.password})
+    with exporter(home, words) as metrics:
+        at_once = float(VALUES["concurrency"]["runs"]["maxConcurrentRuns"])
+        assert metrics.page().figures == FIGURES | {"limit": at_once}
+    assert [path for path in sorted(tmp_path.rglob("*")) if home.path not in [path, *path.parents]] == before
 
 
 def test_compute_logs_are_as_dagsters_class_wants_them() -> None:

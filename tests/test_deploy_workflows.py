@@ -67,7 +67,7 @@ def test_lint_and_tests() -> None:
 def test_the_locked_packages_are_looked_up_and_hold_nothing_up() -> None:
     """CA-052, whose safety is pip-audit here."""
     said = script("known-vulnerabilities")
-    assert re.search(r"pip-audit==\d\S* .*--requirement", said)
+    assert re.search(r"pip-audit==\d\S* .*--requirement .*\|\| true$", said, re.MULTILINE), "an advisory is no failure"
     assert "for lock in requirements*.lock" in said
     assert not [name for name, job in JOBS.items() if "known-vulnerabilities" in job.get("needs", ())]
 

@@ -51,15 +51,15 @@ def test_before_anybody_has_corrected_phases_nothing_is_said(layout: Layout) -> 
 
 
 def test_the_share_of_time_that_was_right_is_told_for_each_model(layout: Layout) -> None:
-    corrected(layout, "one-00000001", 0, 15, "trocar-placement")
-    corrected(layout, "two-00000002", 0, 10, "preparation")
+    corrected(layout, "one-00000001", 0, 10, "preparation")
+    corrected(layout, "two-00000002", 0, 15, "trocar-placement")
     corrected(layout, "three-00000003", 10, 13, "preparation")
     corrected(layout, "nobodys-00000004", 0, 10, "preparation")
     found = reviewed_videos(layout)
     assert [(one.video_id, one.figures["accuracy"]) for one in found] == [
-        ("one-00000001", 0.5),
+        ("two-00000002", 0.5),
         ("three-00000003", 0.9),
-        ("two-00000002", 1.0),
+        ("one-00000001", 1.0),
     ], "15 of 30 s were wrong, 3 of 30, none; and the worst comes first"
     means = by_model(found)
     assert {model: figures["accuracy"] for model, figures in means.items()} == {OLD: 0.75, NEW: 0.9}
