@@ -25,6 +25,7 @@ KNOWN_SETTINGS = {PREFIX + name.upper() for name in Settings.model_fields}
 KNOWN_SECRETS = {name.upper() for name in Secrets.model_fields} | set(SECRET_VARIABLES)
 OTHERS_SETTINGS = {
     "AWS_DEFAULT_REGION",
+    "DAGSTER_PG_PASSWORD",  # of the dagster.yaml that Dagster's chart writes
     "MLFLOW_S3_ENDPOINT_URL",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION",
     "MODEL_REPOSITORY",  # of inference.yaml itself

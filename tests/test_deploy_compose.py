@@ -59,7 +59,12 @@ def test_everything_that_is_named_exists() -> None:
 
 def test_the_profiles_are_those_of_development_test_and_production() -> None:
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
-    assert profiles == {"proxy": ["production"], "workbench": ["development"], "trial": ["test"]}
+    assert profiles == {
+        "proxy": ["production"],
+        "metrics": ["production"],
+        "workbench": ["development"],
+        "trial": ["test"],
+    }
 
 
 def test_only_the_proxy_is_reached_from_other_hosts_and_no_port_is_taken_twice() -> None:

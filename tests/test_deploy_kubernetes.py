@@ -9,6 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from commands.metrics import HEALTH
 from tests.deploy_files import KUBERNETES, documents, load, ports_of, unknown_variables
 
 VERSIONS = ("1.31", "1.37")
@@ -80,7 +81,7 @@ def test_a_pod_is_restricted_limited_and_probed(name: str) -> None:
         everybody = [*pod["containers"], *pod.get("initContainers", [])]
         mounted = {mount["name"] for one in everybody for mount in one["volumeMounts"]}
         assert mounted == {volume["name"] for volume in pod["volumes"]}
-        assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"])
+        assert all("sizeLimit" in volume["emptyDir"] for volume in pod["volumes"] if "configMap" not in volume)
         named = {port["name"] for port in container["ports"]}
         assert {container[probe]["httpGet"]["port"] for probe in container if probe.endswith("Probe")} <= named
 
@@ -97,6 +98,19 @@ def test_triton_is_asked_whether_it_is_ready_and_scales_with_its_queue() -> None
     assert "nv_inference_queue_duration_us" in rule["seriesQuery"]
     annotations = WORKLOADS["inference"]["spec"]["template"]["metadata"]["annotations"]
     assert int(annotations["prometheus.io/port"]) in {port["containerPort"] for port in container["ports"]}
+
+
+def test_the_exporter_is_scraped_where_it_listens_and_stays_a_target_without_a_database() -> None:
+    template = WORKLOADS["metrics"]["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    assert {int(template["metadata"]["annotations"]["prometheus.io/port"])} == {
+        port["containerPort"] for port in container["ports"]
+    }
+    assert {container[probe]["httpGet"]["path"] for probe in container if probe.endswith("Probe")} == {HEALTH}
+    policies = dict(of_kind("NetworkPolicy"))
+    (rule,) = policies["metrics"]["spec"]["ingress"]
+    assert rule["from"] == policies["inference"]["spec"]["ingress"][1]["from"], "those who scrape Triton too"
+    assert policies["metrics"]["spec"]["egress"] == [{"ports": [{"port": 5432}]}]
 
 
 def test_a_budget_lets_a_node_be_drained_and_matches_pods() -> None:

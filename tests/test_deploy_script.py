@@ -60,8 +60,9 @@ def test_a_commit_s_images_and_the_locked_chart_are_sent(tmp_path: Path, stage: 
     deployed = deploy(tmp_path, stage, "--set", "migrate.enabled=true")
     assert deployed.code == 0
     order = ["kubectl config", "kubectl kustomize", "kubectl apply", "helm upgrade"]
-    assert [words_of(call) for call in deployed.calls] == [*order, *["kubectl --namespace"] * 2]
+    assert [words_of(call) for call in deployed.calls] == [*order, *["kubectl --namespace"] * 4]
     assert deployed.calls[0].endswith(f"use-context {stage}")
+    assert deployed.calls[4].endswith("rollout restart deployment/metrics"), "it reads what helm has just written"
     text = deployed.applied.read_text()
     images = set(re.findall(r"image: (\S+)", text))
     assert images == {f"{IMAGES}/{name}:{TAG}" for name in ("platform", "inference", "training")}

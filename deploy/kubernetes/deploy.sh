@@ -26,6 +26,8 @@ helm upgrade --install dagster dagster --repo https://dagster-io.github.io/helm 
     --set "dagster-user-deployments.deployments[1].image.tag=$tag" \
     "$@"
 
-for name in inference mlflow; do
+# It reads Dagster's configuration, which the chart has just written, when it starts.
+kubectl --namespace neurovision rollout restart deployment/metrics
+for name in inference mlflow metrics; do
     kubectl --namespace neurovision rollout status "deployment/$name" --timeout 15m
 done
