@@ -7,15 +7,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
+import dagster as dg
 import pytest
 import yaml
 from dagster._core.launcher import WorkerStatus
 from dagster._grpc.client import DagsterGrpcClient
 
+from commands.platform import prepare_dagster_home
 from commands.services.postgres import Postgres
 from commands.services.server import free_port
 from resources.run_launcher import ask_server
+from resources.settings import Settings
 from tests.deploy_files import DEPLOY, REPOSITORY, load
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("postgres")]
@@ -35,7 +39,7 @@ class Host:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self.environment = environment
-        self.ports = {"3000": free_port(), "4000": free_port()}
+        self.ports = {"3000": free_port(), "4000": free_port(), "9000": free_port()}
         workspace = load(DEPLOY / "compose" / "workspace.yaml")
         entries = [
             entry["grpc_server"] for entry in workspace["load_from"] if entry["grpc_server"]["host"] == "neurovision"
@@ -124,3 +128,16 @@ def test_code_location_webserver_and_daemon_become_healthy(host: Host) -> None:
         server.kill()
         server.wait()
         assert ask_server(client, "a-run").status is WorkerStatus.RUNNING, "it may be starting again"
+
+
+def test_the_exporter_becomes_healthy_and_counts_the_database_s_runs(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = host.environment["NEUROVISION_DAGSTER_DATABASE_URL"]
+    monkeypatch.setenv("PGPASSWORD", (host.folder / "password").read_text())
+    settings = Settings(home=host.folder / "elsewhere", dagster_database_url=url)
+    monkeypatch.setenv("NEUROVISION_DAGSTER_DATABASE_URL", url)
+    with dg.DagsterInstance.from_config(str(prepare_dagster_home(settings))) as instance:
+        instance.add_run(dg.DagsterRun(job_name="process_video", status=dg.DagsterRunStatus.STARTED))
+    with host.container("metrics"), urlopen(f"http://127.0.0.1:{host.ports['9000']}/metrics") as answer:
+        assert 'neurovision_worker_count{status="started"} 1.0' in answer.read().decode()
