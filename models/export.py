@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 TOLERANCE: Final = 1e-4
 """Largest allowed difference between torch and ONNX Runtime, relative to values of size one."""
 _FAINT: Final = 0.05
-"""Boxes with a lower score than this are not compared: of two cells that are equally warm, either is the peak."""
+"""Boxes with a lower score than this are not compared, nor are such scores with each other: of two cells that are
+equally warm, either is the peak."""
 _EXAMPLE_BATCH: Final = 2
 _EXAMPLE_FRAMES: Final = 37
 _OPERATORS: Final = "torch.onnx._internal.exporter._registration"
@@ -108,9 +109,10 @@ def difference_of(
         ours, theirs = (np.asarray(side[tensor.name], dtype=np.float64) for side in (wanted, given))
         if ours.shape != theirs.shape:
             return float("inf")
-        if contract.name == DETECTOR and tensor.name != "scores":
+        if contract.name == DETECTOR:
             sure = wanted["scores"] >= _FAINT
-            ours, theirs = ours[sure], theirs[sure]
+            is_score = tensor.name == "scores"
+            ours, theirs = (np.maximum(side, _FAINT) if is_score else side[sure] for side in (ours, theirs))
         worst = max(worst, float(np.max(np.abs(ours - theirs) / np.maximum(1.0, np.abs(ours)), initial=0.0)))
     return worst
 

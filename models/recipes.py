@@ -95,7 +95,7 @@ def make_extractor(material: Material) -> Made:
     network, epochs = train(images, phases, presence, config, material.watch)
     unseen = resize(material.validation)
     fit_novelty(network, images, unseen, NoveltyTraining(seed=material.seed), Watch(told=material.watch.told))
-    return _written(network, EXTRACTOR, material, as_batch(unseen[:_EXAMPLES]), config, epochs)
+    return _written(network, EXTRACTOR, material, as_batch(_spread(unseen)), config, epochs)
 
 
 def make_segmenter(material: Material) -> Made:
@@ -123,9 +123,7 @@ def make_detector(material: Material) -> Made:
     network, epochs = train(known, unseen, config, material.watch)
     scale, offset = fit_calibration(network, unseen)
     material.report(f"scores: scale {scale:.2f}, offset {offset:.2f}")
-    height_px, width_px = CONTRACTS[DETECTOR].picture_px
-    picture = letterbox(material.validation[0].frame(0), height_px=height_px, width_px=width_px)
-    return _written(network, DETECTOR, material, as_batch(picture[None]), config, epochs)
+    return _written(network, DETECTOR, material, as_batch(_fullest(material.validation)), config, epochs)
 
 
 def make_anatomist(material: Material) -> Made:
@@ -142,7 +140,7 @@ def make_anatomist(material: Material) -> Made:
     known, unseen = pictures(material.training, _PICTURE_STEP), pictures(material.validation, _VALIDATION_STEP)
     network, epochs = train(known, unseen, config, material.watch)
     material.report(f"temperature {fit_temperature(network, unseen):.2f}")
-    return _written(network, ANATOMIST, material, as_batch(known[0][:_EXAMPLES]), config, epochs)
+    return _written(network, ANATOMIST, material, as_batch(_spread(known[0])), config, epochs)
 
 
 RECIPES: Final[dict[str, Callable[[Material], Made]]] = {
@@ -166,6 +164,23 @@ def _examples(operations: Sequence[Operation], *, every: int) -> list[Example]:
         Example(partial(operation.frame, index), *operation.boxes_at(index))
         for operation, index in frames_of(operations, every=every)
     ]
+
+
+def _fullest(operations: Sequence[Operation]) -> Any:
+    """Give the pictures with the most instruments, letterboxed [N,640,640,3]: the first ones of operations show none.
+
+    Boxes without a score are not compared with torch's, so a picture of nothing would prove nothing.
+    """
+    import numpy as np
+
+    height_px, width_px = CONTRACTS[DETECTOR].picture_px
+    chosen = sorted(_examples(operations, every=1), key=lambda one: len(one.classes), reverse=True)[:_EXAMPLES]
+    return np.stack([letterbox(one.read(), height_px=height_px, width_px=width_px) for one in chosen])
+
+
+def _spread(pictures: Any) -> Any:
+    """Give a few pictures from all over the operations: neighbours show the same."""
+    return pictures[:: max(1, len(pictures) // _EXAMPLES)][:_EXAMPLES]
 
 
 def _written(

@@ -17,8 +17,8 @@ torch = pytest.importorskip("torch", reason="torch is absent: install the extra 
 
 from models.anatomy_segmenter.train import AnatomyTraining, dice_loss
 from models.anatomy_segmenter.train import train as train_anatomy
-from models.contracts import ANATOMIST, CONTRACTS
-from models.export import export_model, largest_difference
+from models.contracts import ANATOMIST, CONTRACTS, DETECTOR
+from models.export import TOLERANCE, difference_of, export_model, largest_difference
 from models.instrument_detector.network import STRIDE_PX, InstrumentDetector, decode
 from models.instrument_detector.train import targets_of
 from models.labels import INSTRUMENTS, PHASES
@@ -137,6 +137,16 @@ def test_anatomy_trains_exports_and_a_wrong_file_is_noticed(tmp_path: Path) -> N
         network.classify.bias += torch.linspace(0, 2, 9)
     path = tmp_path / ANATOMIST / "1" / "model.onnx"
     assert largest_difference(network, path, CONTRACTS[ANATOMIST], example) > 1e-2
+
+
+def test_boxes_are_compared_where_there_is_an_instrument() -> None:
+    sure = {"boxes": np.full((1, 2, 4), 300.0), "scores": np.array([[0.9, 0.02]]), "classes": np.array([[3, 0]])}
+    other_peak = sure | {"boxes": sure["boxes"] + [[0], [50]], "scores": np.array([[0.9, 0.03]])}
+    moved, unseen = sure | {"boxes": sure["boxes"] + [[1], [0]]}, sure | {"scores": np.array([[0.04, 0.02]])}
+    contract = CONTRACTS[DETECTOR]
+    assert difference_of(contract, sure, other_peak) == 0.0, "of two cells that are equally warm, either is the peak"
+    for wrong in (moved, unseen, sure | {"classes": np.array([[4, 0]])}, sure | {"scores": np.array([[0.9, 0.06]])}):
+        assert difference_of(contract, sure, wrong) > TOLERANCE
 
 
 def test_dice_is_zero_for_the_truth() -> None:
