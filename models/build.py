@@ -19,7 +19,7 @@ from models.contracts import EXTRACTOR, NAMES, SEGMENTER
 from models.data import load_operations
 from models.evaluate import scores_of
 from models.loop import Watch
-from models.real_clips import score_clips
+from models.real_clips import clips_of, score_clips
 from models.recipes import RECIPES, Material
 
 REPOSITORY: Final = Path(__file__).resolve().parent
@@ -34,7 +34,7 @@ log = logging.getLogger("models.build")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Render, train, export and score in the work folder; what is complete then replaces the models in one go."""
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     for chatter in ("onnxscript", "onnx_ir"):
         logging.getLogger(chatter).setLevel(logging.WARNING)
@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         log.warning("no --clips: the cards will say nothing of real pictures")
     for name in names:
         write_scores(repository / name, scores[name])
+    for name in names:
         shutil.copytree(repository / name, options.into / name, dirs_exist_ok=True)
 
 
@@ -102,6 +103,23 @@ def _chosen(only: str | None) -> tuple[str, ...]:
     if only is None:
         return tuple(RECIPES)
     return (EXTRACTOR, SEGMENTER) if only == EXTRACTOR else (only,)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line's arguments; what is wrong with them is said now, not after an hour of training."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not 1 <= options.operations <= _SET_STRIDE:
+        parser.error(f"{options.operations} operations: give 1 to {_SET_STRIDE}")
+    if options.seed < 0:
+        parser.error(f"the seed is {options.seed}: give 0 or more")
+    if options.clips:
+        try:
+            for _ in clips_of(options.clips):
+                pass
+        except (ValueError, OSError) as error:
+            parser.error(str(error))
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ Belongs here: reading a folder of clips with a label file each, and honest figur
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -37,14 +37,45 @@ def score_clips(repository: Path, folder: Path, names: Collection[str]) -> dict[
     """Give the figures of every `*.mp4` in the folder for each of these models that the clips can be scored for.
 
     Labels are in `<name>.csv` beside a clip; there are none for tissue.
+
+    Raises:
+        ValueError: as `clips_of`.
     """
     scorers = {EXTRACTOR: _novelty_figures, SEGMENTER: _phase_figures, DETECTOR: _instrument_figures}
     scores: dict[str, Report] = {name: {} for name in names if name in scorers}
-    for path in sorted(folder.glob("*.mp4")):
-        frames, rows = clip_frames(path), _labels(path.with_suffix(".csv"))
+    for path, frames, rows in clips_of(folder):
         for name, figures in scores.items():
             figures[path.stem] = scorers[name](repository, frames, rows)
     return scores
+
+
+def clips_of(folder: Path) -> Iterator[tuple[Path, Frames, Rows]]:
+    """Walk over the clips of a folder with their frames and a row of labels for each.
+
+    Raises:
+        ValueError: there is no clip, or one whose labels are missing, unknown, or not one for each frame.
+    """
+    paths = sorted(folder.glob("*.mp4"))
+    if not paths:
+        raise ValueError(f"{folder} has no clips: give a folder of *.mp4 files with a *.csv of labels beside each")
+    for path in paths:
+        labels = path.with_suffix(".csv")
+        if not labels.is_file():
+            raise ValueError(f"{path} has no labels: put {labels.name} beside it, or take the clip away")
+        frames, rows = clip_frames(path), _labels(labels)
+        if len(rows) != len(frames):
+            raise ValueError(f"{labels} has {len(rows)} rows for {len(frames)} frames: give one for each")
+        for row in rows:
+            _require_labels(labels, row)
+        yield path, frames, rows
+
+
+def _require_labels(path: Path, row: dict[str, str]) -> None:
+    missing = {"phase", "tools"} - row.keys()
+    if missing:
+        raise ValueError(f"{path} has no column '{min(missing)}': its labels are those of CholecT50")
+    if SPELLINGS.get(row["phase"], row["phase"]) not in CHOLEC80_PHASES:
+        raise ValueError(f"{path} names a phase '{row['phase']}' that Cholec80 does not have")
 
 
 def _novelty_figures(repository: Path, frames: Frames, _: Rows) -> Report:
