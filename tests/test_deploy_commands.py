@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import urlopen
 
 import dagster as dg
 import pytest
@@ -21,6 +20,7 @@ from commands.services.server import free_port
 from resources.run_launcher import ask_server
 from resources.settings import Settings
 from tests.deploy_files import DEPLOY, REPOSITORY, load
+from tests.test_run_queue_metrics import EMPTY, Exporter
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("postgres")]
 
@@ -139,5 +139,6 @@ def test_the_exporter_becomes_healthy_and_counts_the_database_s_runs(
     monkeypatch.setenv("NEUROVISION_DAGSTER_DATABASE_URL", url)
     with dg.DagsterInstance.from_config(str(prepare_dagster_home(settings))) as instance:
         instance.add_run(dg.DagsterRun(job_name="process_video", status=dg.DagsterRunStatus.STARTED))
-    with host.container("metrics"), urlopen(f"http://127.0.0.1:{host.ports['9000']}/metrics") as answer:
-        assert 'neurovision_worker_count{status="started"} 1.0' in answer.read().decode()
+    with host.container("metrics") as process:
+        metrics = Exporter(process, f"http://127.0.0.1:{host.ports['9000']}", host.folder / "metrics.log")
+        assert metrics.figures() == EMPTY | {"started": 1.0}

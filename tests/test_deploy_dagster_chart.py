@@ -291,7 +291,7 @@ def test_the_exporter_reads_what_the_chart_writes(
     home = new_home(tmp_path / "home", **{variable["name"]: postgres.password})
     with exporter(home, words) as metrics:
         at_once = float(VALUES["concurrency"]["runs"]["maxConcurrentRuns"])
-        assert metrics.page().figures == FIGURES | {"limit": at_once}
+        assert metrics.figures() == FIGURES | {"limit": at_once}
     assert [path for path in sorted(tmp_path.rglob("*")) if home.path not in [path, *path.parents]] == before
 
 
