@@ -12,7 +12,7 @@ override CLIPS := $(value CLIPS)
 override SET := $(value SET)
 export DATASET PATH_TO NAME FILE VERSION MODEL DATA PRESET SET CLIPS
 export REASON STAGES REQUESTER PRIORITY WAIT ONLY PLAN BY SAMPLE ID
-export VIDEO PROFILE PORT N SEED OUT VIDEO_ID FIGURE
+export VIDEO PROFILE PORT N SEED OUT OPTIONS VIDEO_ID FIGURE
 
 # Without byte code every start takes a second and a half longer.
 unexport PYTHONDONTWRITEBYTECODE
@@ -115,9 +115,9 @@ docs: ## Build dbt's docs of the marts: their columns, tests and lineage
 	@sh scripts/setup.sh base learn
 	@$(PYTHON_BIN) -m commands.docs
 
-simulate: ## Make operations with exact truth and an index: N=40 SEED=0 OUT=folder
+simulate: ## Make operations with exact truth and an index: N=40 SEED=0 OUT=folder OPTIONS="--duration-s 60 --codec libx265"; OPTIONS=--help lists them
 	$(BASE)
-	@$(PYTHON_BIN) -m simulator --count "$${N:-1}" --seed "$${SEED:-0}" --out "$${OUT:-data/simulated}"
+	@$(PYTHON_BIN) -m simulator --count "$${N:-1}" --seed "$${SEED:-0}" --out "$${OUT:-data/simulated}" $$OPTIONS
 
 models: ## Train the four default models on simulated operations and write them (an hour on two cores): CLIPS=folder of real clips to score
 	@sh scripts/setup.sh base train
