@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 REPORTED_FAILURES = 20
+_PANDERA = threading.Lock()
+"""Stages that work side by side use it one after another: its modules import each other in circles, and two threads that
+begin at different ones at once wait for each other, which Python ends with an error in one of them."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,10 @@ class ContractChecker:
         ]
 
     def _pandera_violations(self) -> list[str]:
+        with _PANDERA:
+            return self._out_of_bounds()
+
+    def _out_of_bounds(self) -> list[str]:
         from pandera.errors import SchemaErrors
 
         schema = pa.schema([self._contract.arrow_schema.field(name) for name in self._contract.bounded_columns])

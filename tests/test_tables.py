@@ -1,6 +1,8 @@
 """Contracts of tables and the hash of their values."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -319,3 +321,30 @@ def test_what_has_no_bounds_is_not_kept_for_the_check():
         assert checker.add(pa.record_batch([[number], ["x" * 100_000]], schema=contract.arrow_schema))
     assert pa.total_allocated_bytes() - before < 1_000_000
     assert checker.violations() == []
+
+
+SIDE_BY_SIDE = """
+import threading, time
+from neurovision_assets.schemas import FRAMES
+from neurovision_assets.tables import ContractChecker
+
+def look():
+    try:
+        told.append(ContractChecker(FRAMES).violations())
+    except BaseException as error:
+        told.append(repr(error))
+
+told, threads = [], [threading.Thread(target=look) for _ in range(100)]
+for thread in threads:
+    thread.start()
+    time.sleep(0.01)
+for thread in threads:
+    thread.join()
+print([one for one in told if one], len(told))
+"""
+
+
+def test_stages_side_by_side_may_be_the_first_to_use_pandera() -> None:
+    """In a process of its own, where nobody has imported it; threads begin all along the time that the import takes."""
+    done = subprocess.run([sys.executable, "-c", SIDE_BY_SIDE], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] 100\n"
