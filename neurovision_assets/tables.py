@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 REPORTED_FAILURES = 20
 _PANDERA = threading.Lock()
-"""Stages that work side by side use it one after another: its modules import each other in circles, and two threads that
-begin at different ones at once wait for each other, which Python ends with an error in one of them."""
+"""Stages that work side by side use it one after another: its modules import each other in circles, and two threads
+that begin at different ones at once wait for each other, which Python ends with an error in one of them."""
 
 
 @dataclass(frozen=True)
