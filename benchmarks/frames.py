@@ -1,7 +1,7 @@
 """How fast frames come out of ten minutes of full HD, against ffmpeg on the same cores.
 
 Promised: never slower than ffmpeg writing JPEGs of the same size and quality; half as fast again where B-frames allow
-it. ``python -m benchmarks.frames``; it needs the command ``ffmpeg``.
+it. ``python -m benchmarks.frames [--recordings "no B-frames" …] [--runs 3]``; it needs the command ``ffmpeg``.
 
 Belongs here: three simulated recordings, the two programs side by side. Does not belong here: whether the
 pictures are right (`tests/test_frames_near.py`).
@@ -9,13 +9,14 @@ pictures are right (`tests/test_frames_near.py`).
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import shutil
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,10 +160,10 @@ def ffmpeg(video: Path, folder: Path) -> Cost:
     return Cost(wall_s, spent_s, len(sizes), sum(sizes))
 
 
-def compare(name: str, video: Path, folder: Path) -> None:
+def compare(name: str, video: Path, folder: Path, runs: int) -> None:
     """Print what both took, run in turns, and how much faster than ffmpeg we were in each turn."""
     with Steal() as steal:
-        turns = [(ffmpeg(video, folder), ours(video, folder)) for _ in range(RUNS)]
+        turns = [(ffmpeg(video, folder), ours(video, folder)) for _ in range(runs)]
     print(f"{name}, {video.stat().st_size / 1e6:.0f} MB, taken by other machines {steal.share:.0%}")
     for program, costs in zip(("ffmpeg", "frames"), zip(*turns, strict=True), strict=True):
         walls, cpus = ([getattr(cost, field) for cost in costs] for field in ("wall_s", "cpu_s"))
@@ -177,16 +178,23 @@ def _spread(values: list[float], digits: int = 1) -> str:
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Compare on each recording."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.frames")
+    parser.add_argument("--recordings", nargs="+", choices=list(ENCODERS), default=list(ENCODERS))
+    parser.add_argument("--runs", type=int, default=RUNS)
+    chosen = parser.parse_args(arguments)
     if shutil.which("ffmpeg") is None:
         print("frames: not measured, the command ffmpeg is missing; install it with: sh scripts/system-packages.sh")
         return
     print(f"frames of {LENGTH_S // 60} minutes {SIZE[0]}×{SIZE[1]}, H.264, {BITRATE / 1e6:.0f} Mbit/s ({machine()})")
     with scratch() as folder:
         for name, video in videos(folder).items():
-            compare(name, video, folder)
+            if name in chosen.recordings:
+                compare(name, video, folder, chosen.runs)
 
 
 if __name__ == "__main__":
-    main()
+    import sys
+
+    main(sys.argv[1:])
