@@ -151,6 +151,14 @@ def test_a_missing_object_is_named(store: ObjectStore):
     store.delete("raw/x.mp4")
 
 
+def test_a_write_beneath_an_object_is_a_named_failure(store: ObjectStore):
+    """No folder can be made where a file is, nor can a file in it be begun."""
+    store.write_bytes("a", b"an object")
+    with pytest.raises(TransientFailure, match=r"^a/x.bin: The write failed \("):
+        store.write_bytes("a/x.bin", b"new")
+    assert store.read_bytes("a") == b"an object"
+
+
 def test_a_move_takes_the_object_away(store: ObjectStore):
     store.write_bytes("incoming/a b, в.mp4", b"1")
     store.move("incoming/a b, в.mp4", "raw/deep/x.mp4")

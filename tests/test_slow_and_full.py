@@ -130,7 +130,7 @@ def soon(act: Callable[[], object]) -> None:
             return
 
 
-def write_until_refused(write: Callable[[int], object]) -> int:
+def write_until_refused(write: Callable[[int], object], said: str) -> int:
     """How many writes were taken before one was refused: what was allotted to files before is used up first."""
     taken: list[object] = []
 
@@ -138,7 +138,7 @@ def write_until_refused(write: Callable[[int], object]) -> int:
         while len(taken) < MANY:
             taken.append(write(len(taken)))
 
-    with pytest.raises(TransientFailure) as refused:
+    with pytest.raises(TransientFailure, match=said) as refused:
         write_on()
     assert "\n" not in str(refused.value)
     return len(taken)
@@ -155,7 +155,7 @@ def test_a_full_disk_of_the_store_refuses_and_takes_again(
         store: ObjectStore = store_in(server, tmp_path)
         store.write_bytes("raw/kept", b"old")
         ballast = fill(disk)
-        taken = write_until_refused(lambda number: store.write_file(f"raw/{number}.mp4", source))
+        taken = write_until_refused(lambda number: store.write_file(f"raw/{number}.mp4", source), "Check .*its disk")
         assert store.stat(f"raw/{taken}.mp4") is None, "half of it"
         assert store.read_bytes("raw/kept") == b"old"
         ballast.unlink()
@@ -174,7 +174,7 @@ def test_a_full_disk_of_the_database_refuses_and_takes_again(disk: Path) -> None
         database = Database(url=server.database("full"))
         add(database, "before")
         ballast = fill(disk)
-        taken = write_until_refused(lambda number: add(database, str(number), ROWS))
+        taken = write_until_refused(lambda number: add(database, str(number), ROWS), "space")
         ballast.unlink()
         soon(lambda: add(database, "after"))
         assert rows(database) == taken * ROWS + 2, "what was refused is not there, what was taken is"
