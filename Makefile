@@ -119,7 +119,7 @@ simulate: ## Make operations with exact truth and an index: N=40 SEED=0 OUT=fold
 	$(BASE)
 	@$(PYTHON_BIN) -m simulator --count "$${N:-1}" --seed "$${SEED:-0}" --out "$${OUT:-data/simulated}" $$OPTIONS
 
-models: ## Train the four default models on simulated operations and write them (an hour on two cores): CLIPS=folder of real clips to score
+models: ## Train the four default models on simulated operations (an hour on two cores), then their references of drift (half an hour): CLIPS=folder of real clips to score
 	@sh scripts/setup.sh base train
 	@$(PYTHON_BIN) -m models.build $${CLIPS:+--clips "$$CLIPS"}
 	@$(PYTHON_BIN) -m commands.drift_reference
