@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.data import simulator_digest
+from models.data import renderings_digest
 from models.labels import INSTRUMENTS, PHASES
 from models.scoring.events import Span
 from models.scoring.tracks import Tracked
@@ -24,7 +24,7 @@ from simulator.video import write_video
 
 FIRST_SEED = 9_000_100
 """Far above every seed that a build trains, validates or tests on (`models.build.seeds_of`). Operations 9,000,000 to
-9,000,003 served to develop the rules of events."""
+9,000,015 served to develop the rules of events."""
 DURATION_S = 240.0
 VIDEO_FPS = 4.0
 """Twice the rate of stored frames: more would be rendered and never looked at."""
@@ -82,9 +82,9 @@ class SimulatedVideo:
 def simulated_videos(work: Path, operations: int) -> Iterator[SimulatedVideo]:
     """Render what the folder does not hold yet, one operation after another.
 
-    Files lie in a folder named by the simulator's sources: a changed simulator never meets old pictures.
+    Files lie in a folder named by all sources that decide them: changed ones never meet old pictures.
     """
-    folder = work / f"videos-{simulator_digest()[:12]}"
+    folder = work / f"videos-{renderings_digest(Path(__file__))[:12]}"
     processes = len(os.sched_getaffinity(0))
     for seed in range(FIRST_SEED, FIRST_SEED + operations):
         plan, path = plan_operation(seed, DURATION_S), folder / f"{seed}.mp4"

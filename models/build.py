@@ -1,22 +1,29 @@
 """Rebuilds the default models from nothing: `python -m models.build`, which is `make models`.
 
 Belongs here: the command line, seeds, the order of the models. Does not belong here: how one is made (`recipes.py`).
+
+A build that was interrupted goes on when the same command is given again: what was rendered is there, and so are the
+trainings' checkpoints, in the work folder. It ends with the same weights.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from models.cards import write_scores
+from models.checkpoints import Checkpoint
 from models.contracts import EXTRACTOR, NAMES, SEGMENTER
-from models.data import load_operations
+from models.data import load_operations, renderings_digest
 from models.evaluate import scores_of
 from models.loop import Watch
 from models.real_clips import clips_of, score_clips
@@ -45,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = _chosen(options.only)
     repository = _copied(options.work / "repository")
     training, validation, test = seeds_of(options.seed, options.operations)
+    checkpoints = checkpoints_of(options.work, names, identity_of(options.seed, options.operations))
     if not options.keep_weights:
-        _train(names, _material(options, repository, training, validation))
+        _train(checkpoints, _material(options, repository, training, validation))
     operations = load_operations(options.work, test)
     scores: dict[str, dict[str, Any]] = {}
     for name in names:
@@ -61,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_scores(repository / name, scores[name])
     for name in names:
         shutil.copytree(repository / name, options.into / name, dirs_exist_ok=True)
+    for checkpoint in checkpoints.values():
+        checkpoint.remove()
 
 
 def _copied(folder: Path) -> Path:
@@ -82,11 +92,27 @@ def seeds_of(build_seed: int, operations: int) -> tuple[range, range, range]:
     return first, second, third
 
 
-def _train(names: Sequence[str], material: Material) -> None:
-    for name in names:
+def checkpoints_of(work: Path, names: Sequence[str], identity: str) -> dict[str, Checkpoint]:
+    """Give each model's file from which its training goes on; one of another identity is not read."""
+    return {name: Checkpoint(work / "checkpoints" / f"{name}.npz", identity) for name in names}
+
+
+def identity_of(seed: int, operations: int) -> str:
+    """Give the SHA-256 of what decides a build's weights: what was asked for, the sources, PyTorch."""
+    import torch
+
+    sources = hashlib.sha256()
+    for path in sorted(REPOSITORY.rglob("*.py")):
+        sources.update(path.name.encode() + b"\0" + path.read_bytes())
+    facts = (seed, operations, sources.hexdigest(), renderings_digest(), torch.__version__)
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _train(checkpoints: Mapping[str, Checkpoint], material: Material) -> None:
+    for name, checkpoint in checkpoints.items():
         started = time.monotonic()
         log.info("%s: training", name)
-        RECIPES[name](material)
+        RECIPES[name](replace(material, watch=replace(material.watch, checkpoint=checkpoint)))
         log.info("%s: %.0f s", name, time.monotonic() - started)
 
 

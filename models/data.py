@@ -106,9 +106,9 @@ def decode_jpeg(encoded: bytes) -> NDArray[np.uint8]:
 def load_operations(work: Path, seeds: Sequence[int]) -> list[Operation]:
     """Give the operations of these seeds, rendering what the work folder does not hold yet.
 
-    Renderings lie in a folder named by the simulator's sources: a changed simulator never meets old pictures.
+    Renderings lie in a folder named by all sources that decide them: changed ones never meet old pictures.
     """
-    folder = work / f"operations-{simulator_digest()[:12]}"
+    folder = work / f"operations-{renderings_digest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [seed for seed in seeds if not _path(folder, seed).is_file()]
     if missing:
@@ -119,13 +119,19 @@ def load_operations(work: Path, seeds: Sequence[int]) -> list[Operation]:
     return [_read(_path(folder, seed), seed) for seed in seeds]
 
 
-def simulator_digest() -> str:
-    """Give the SHA-256 of the simulator's sources, in the order of their names."""
+def renderings_digest(*more: Path) -> str:
+    """Give the SHA-256 of the sources that decide rendered operations, in the order of their names.
+
+    Args:
+        more: files that decide them too, beside the simulator and what `render_operation` uses.
+    """
     import simulator
 
+    drawing = [path for path in Path(simulator.__file__).parent.rglob("*") if path.suffix != ".pyc"]
+    own = [Path(__file__).with_name(f"{name}.py") for name in ("augment", "data", "labels", "letterbox")]
     digest = hashlib.sha256()
-    for path in sorted(Path(simulator.__file__).parent.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
+    for path in (*sorted(drawing), *own, *more):
+        if path.is_file():
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from models.build import main, seeds_of
+from models.build import checkpoints_of, identity_of, main, seeds_of
+from models.checkpoints import Checkpoint
 from models.real_clips import clips_of
 from simulator.operation import plan_operation
 from simulator.video import write_video
@@ -89,3 +90,16 @@ def test_no_operation_is_in_two_sets() -> None:
     for operations in (1, 40, 10_000):
         sets = [set(one) for build in (0, 1) for one in seeds_of(build, operations)]
         assert all(one.isdisjoint(other) for one, other in combinations(sets, 2)), operations
+
+
+def test_an_interrupted_build_goes_on_with_its_own_checkpoints_only(tmp_path: Path) -> None:
+    """That a training which goes on ends with the same weights is `test_killed_training`'s."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: sh scripts/setup.sh train")
+    path = tmp_path / "checkpoints" / "anatomy_segmenter.npz"
+    Checkpoint(path, identity_of(0, 40), every_s=0).write_if_due(lambda: ({"a": torch.ones(2)}, {"epoch": 3}))
+
+    def found(seed: int, operations: int, name: str = "anatomy_segmenter") -> bool:
+        return checkpoints_of(tmp_path, [name], identity_of(seed, operations))[name].read() is not None
+
+    assert found(0, 40)
+    assert not any([found(1, 40), found(0, 39), found(0, 40, "instrument_detector")])
