@@ -13,6 +13,7 @@ from neurovision_assets.surgery.report import sentences
 from neurovision_assets.surgery.report.model import Caption, Component, KeyFrame, Report
 from neurovision_assets.surgery.report.pdf_parts import Cell, Code, Kit
 from neurovision_assets.surgery.report.pictures import Picture
+from neurovision_assets.surgery.report.source_families import families
 from neurovision_assets.surgery.report.texts import NO_FIGURE, Words
 
 PICTURES_A_ROW = 3
@@ -166,7 +167,7 @@ def _events(kit: Kit) -> list[Any]:
         for event in report.events
     ]
     heads = ["time", "event", "during", "score", "detail", "evidence"]
-    table = kit.table(heads, rows, (22, 32, 32, 30, 42, 20), fine=True)
+    table = kit.table(heads, rows, (20, 29, 29, 28, 54, 18), fine=True)
     return [*kit.heading("events"), *_absent(kit, "events", rows), *table]
 
 
@@ -264,11 +265,12 @@ def _uses(kit: Kit) -> list[Any]:
 
 def _sources(kit: Kit) -> list[Any]:
     rows: list[list[Cell]] = []
-    for figure, source in kit.report.sources.items():
-        where = "".join(f" [{column} = {value}]" for column, value in source.where.items())
+    for family in families(kit.report.sources):
+        source = family.source
+        where = "".join(f" [{column} = {value}]" for column, value in family.where.items())
         frames = NO_FIGURE if source.first_frame is None else f"{source.first_frame}–{source.last_frame}"
         table = f"{source.table}{where}: {', '.join(source.columns)}"
-        rows.append([Code(figure), Code(source.stage), Code(table), str(source.row_count), frames])
+        rows.append([Code(family.figure), Code(source.stage), Code(table), str(source.row_count), frames])
     heads = ["figure", "stage", "table", "rows", "frames"]
     return [*kit.heading("sources"), *kit.table(heads, rows, (42, 34, 68, 14, 20), right=(3, 4), fine=True)]
 
