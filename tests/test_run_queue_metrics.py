@@ -265,8 +265,8 @@ def test_two_collectors_of_the_same_figures_are_refused_and_nobody_is_asked() ->
 def test_what_cannot_start_says_why_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert commands.metrics.main(["--instance", str(tmp_path)]) == 1
-    assert "There is no dagster.yaml in it." in capsys.readouterr().err
+    with pytest.raises(ConfigurationError, match=r"There is no dagster\.yaml in it\."):
+        commands.metrics.dagster_home(tmp_path)
     assert list(tmp_path.iterdir()) == []
     home = prepare_dagster_home(Settings(home=tmp_path))
     taken = commands.metrics.listen("127.0.0.1", 0, lambda _environ, _start: [])
