@@ -20,6 +20,7 @@ from pathlib import Path
 
 from simulator.cohort import Member, index_row, write_index
 from simulator.layouts import write_layouts
+from simulator.layouts.cholecseg8k import clip_start
 from simulator.truth import sidecar, write_sampled_truth, write_truth
 from simulator.video import write_video
 
@@ -61,16 +62,29 @@ def write_set(
 
     Raises:
         FileExistsError: `out` is a file, or holds a set already, be it the same one; nothing was written.
+        ValueError: an operation has no clip for the layouts; nothing was written.
         OSError, ValueError, av.error.FFmpegError: As `write_video`; what was written before stays.
     """
+    chosen = list(members)
+    if recording.layouts:
+        _require_clips(chosen)
     out.mkdir(parents=True, exist_ok=True)
     _refuse_taken(out)
     rows: list[dict[str, object]] = []
-    for member in members:
+    for member in chosen:
         size = recording.size_px or member.plan.hospital.size_px
         _write(member, out, recording, size, watch(member))
         rows.append(index_row(member, size, recording.fps, recording.codec, vfr=recording.vfr))
         write_index(out / "index.csv", rows)
+
+
+def _require_clips(members: Iterable[Member]) -> None:
+    """Refuse before hours of rendering what would end it half-way."""
+    for member in members:
+        try:
+            clip_start(member.plan)
+        except ValueError as error:
+            raise ValueError(f"{member.name}: {error}, or write no layouts (--no-layouts)") from error
 
 
 def _refuse_taken(out: Path) -> None:

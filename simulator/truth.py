@@ -51,7 +51,8 @@ def write_sampled_truth(plan: OperationPlan, folder: Path, fps: float, width: in
     """Write boxes and class ids of pictures sampled at `fps`; returns how many pictures that were."""
     folder = Path(folder)
     (folder / "anatomy").mkdir(parents=True, exist_ok=True)
-    moments = np.arange(0, plan.duration_ms, 1000.0 / fps).round().astype(int).tolist()
+    moments = np.arange(0, plan.duration_ms, 1000.0 / fps).round().astype(int)
+    moments = moments[moments < plan.duration_ms].tolist()  # the last may be rounded up to the end
     rows = []
     for timestamp_ms in moments:
         frame = truth_at(plan, timestamp_ms, width, height)

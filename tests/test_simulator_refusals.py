@@ -116,6 +116,22 @@ def test_a_folder_takes_no_second_set(tmp_path: Path, capsys: pytest.CaptureFixt
     assert files(tmp_path) == before
 
 
+def test_an_operation_without_a_clip_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of twenty seconds, most are seen from outside."""
+    words = [word for word in TRUTH_ONLY if word != "--no-layouts"]
+    assert ended([*words, "--seed", "1763", "--count", "2", "--out", str(tmp_path)]) == 2
+    [said] = capsys.readouterr().err.splitlines()
+    assert "operation_002: the operation of seed 1764 has no 3200 ms inside of the body: make it longer, or" in said
+    assert files(tmp_path) == {}
+
+
+def test_a_last_moment_that_is_rounded_to_the_end_is_left_out(tmp_path: Path) -> None:
+    assert ended([*TRUTH_ONLY, "--truth-fps", "0.050001", "--out", str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.glob("truth/*/anatomy/*")] == ["00000000.png"]
+
+
 def test_a_folder_with_other_things_takes_a_set(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert ended([*TRUTH_ONLY, "--out", str(tmp_path)]) == 0
