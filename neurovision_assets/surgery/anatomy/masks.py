@@ -37,14 +37,14 @@ class Projection:
         frame: to the stored frame; padding falls on the row and column that `bordered` adds.
         source: to the source picture.
         picture_area_px: pixels of the frame that are no padding.
-        inside: float64 [h', w'], share of each answer cell's weight that lies in the picture: 1 or 0.
+        padding: bool [h', w'], cells of the answer that show padding; None where there is none.
         is_source_frame: the stored frame is the source picture, so that their masks are the same.
     """
 
     frame: Enlargement
     source: Enlargement
     picture_area_px: int
-    inside: npt.NDArray[np.float64]
+    padding: npt.NDArray[np.bool_] | None
     is_source_frame: bool
 
 
@@ -83,8 +83,8 @@ def project(answer_hw: tuple[int, int], model: FrameGeometry, frame: FrameGeomet
     frame_columns[columns] = _cells(x_px, model.scale_x, model.pad_left_px, width / model.width_px, width)
     source_y = (np.arange(frame.source_height_px) + 0.5) * frame.scale_y + frame.pad_top_px
     source_x = (np.arange(frame.source_width_px) + 0.5) * frame.scale_x + frame.pad_left_px
-    inside = np.zeros(answer_hw)
-    inside[np.ix_(np.unique(frame_rows[rows]), np.unique(frame_columns[columns]))] = 1.0
+    padding = np.ones(answer_hw, dtype=bool)
+    padding[np.ix_(np.unique(frame_rows[rows]), np.unique(frame_columns[columns]))] = False
     on_frame = Enlargement(frame_rows, frame_columns)
     on_source = Enlargement(
         _cells(source_y, model.scale_y, model.pad_top_px, height / model.height_px, height),
@@ -94,7 +94,7 @@ def project(answer_hw: tuple[int, int], model: FrameGeometry, frame: FrameGeomet
         frame=on_frame,
         source=on_source,
         picture_area_px=frame.inner_height_px * frame.inner_width_px,
-        inside=inside,
+        padding=padding if padding.any() else None,
         is_source_frame=on_frame.shows_the_same(on_source),
     )
 
@@ -167,7 +167,7 @@ def structures(
     small, best = most_likely(probabilities)
     frame = class_runs(bordered(small), projection.frame)
     source = frame if projection.is_source_frame else class_runs(small, projection.source)
-    confidence = _mean_confidence(best, small, projection.inside, classes)
+    confidence = _mean_confidence(best, small, projection.padding, classes)
     areas, source_areas = frame.areas(classes), source.areas(classes)
     fractions = areas / projection.picture_area_px
     seen = (areas > 0) & (source_areas > 0) & (fractions >= min_area_fraction)
@@ -211,13 +211,13 @@ def _cells(
 
 
 def _mean_confidence(
-    best: npt.NDArray[np.float32], small: ClassMap, inside: npt.NDArray[np.float64], classes: int
+    best: npt.NDArray[np.float32], small: ClassMap, padding: npt.NDArray[np.bool_] | None, classes: int
 ) -> npt.NDArray[np.float64]:
     """Mean probability of each class over its cells in the picture, [classes]; 0 where it has none."""
-    flat, weights = small.reshape(-1).astype(np.intp), inside.reshape(-1)
-    cells = np.bincount(flat, weights=weights, minlength=classes)
-    sums = np.bincount(flat, weights=weights * best.reshape(-1), minlength=classes)
-    return np.minimum(sums / np.maximum(cells, 1.0), 1.0)
+    own = (small if padding is None else np.where(padding, classes, small)).reshape(-1)
+    cells = np.bincount(own, minlength=classes)[:classes]
+    sums = np.bincount(own, weights=best.reshape(-1), minlength=classes)[:classes]
+    return np.minimum(sums / np.maximum(cells, 1), 1.0)
 
 
 def _table(rows: list[tuple[object, ...]]) -> pa.Table:
