@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 ROUNDS = 9
 EXTRACTOR = "feature_extractor"
 INPUT_PX = (256, 192)
-REQUESTS = {EXTRACTOR: 6, "echo": 1500}
+REQUESTS = {EXTRACTOR: 24, "echo": 1500}
+"""Of a round: many times as many as are in flight, or filling and draining would be most of it."""
 Work = Callable[[], Any]
 
 
