@@ -7,14 +7,14 @@ video within 10 % from 2 to 10 to 60 minutes.
 
 from __future__ import annotations
 
-from benchmarks.measure import machine, process, repeated, sample, scratch
+from benchmarks.measure import Steal, covered_s, machine, process, repeated, sample, scratch, stage_spans
 
 MINUTES = (2, 10, 60)
 FRAMES_A_MINUTE = 120
 
 
 def main() -> None:
-    """Print peak memory of both lengths and the growth between them."""
+    """Print peak memory and time of each length, stage by stage, and how both grow."""
     print(f"memory of the main job, 640×480 at 25 fps, repeated by stream copy ({machine()})")
     peaks: dict[int, int] = {}
     walls_s: dict[int, float] = {}
@@ -24,9 +24,16 @@ def main() -> None:
             home = folder / f"home{minutes}"
             home.mkdir()
             video = repeated(one, folder / f"operation_{minutes:03}.mp4", minutes)
-            done = process(video, home)
+            with Steal() as steal:
+                done = process(video, home)
             peaks[minutes], walls_s[minutes] = done.peak_bytes, done.wall_s
-            print(f"{minutes} minutes: peak {done.peak_bytes / 1e6:.0f} MB, {done.wall_s:.0f} s", flush=True)
+            print(
+                f"{minutes} minutes: peak {done.peak_bytes / 1e6:.0f} MB, {done.wall_s:.0f} s, "
+                f"taken by other machines {steal.share:.0%}"
+            )
+            spans = stage_spans(home, done)
+            told = ", ".join(f"{name} {covered_s([span]) / minutes:.2f}" for name, span in spans.items())
+            print(f"  s a minute, some side by side: {told}", flush=True)
     short, middle, long = MINUTES
     growth = (peaks[long] - peaks[short]) / ((long - short) * FRAMES_A_MINUTE)
     print(f"growth: {growth / 1e3:.1f} KB a stored frame")
