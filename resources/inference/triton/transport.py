@@ -262,8 +262,8 @@ class _Http:
             self._control.unregister_system_shared_memory(region)
 
 
-def _tensors(library: Any, request: Request) -> tuple[list[Any], list[Any]]:
-    """The request in the library's own words."""
+def _tensors(library: Any, request: Request) -> tuple[list[Any], list[Any] | None]:
+    """The request in the library's own words; no list of outputs means all of them, as they are."""
     from tritonclient.utils import np_to_triton_dtype
 
     inputs = []
@@ -275,6 +275,8 @@ def _tensors(library: Any, request: Request) -> tuple[list[Any], list[Any]]:
         else:
             tensor.set_shared_memory(place.region, place.size, place.offset)
         inputs.append(tensor)
+    if not request.places:
+        return inputs, None
     outputs = []
     for name in request.outputs:
         wanted = library.InferRequestedOutput(name)
