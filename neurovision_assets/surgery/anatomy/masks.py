@@ -184,7 +184,7 @@ def structures(
 def most_likely(probabilities: npt.NDArray[np.float32]) -> tuple[ClassMap, npt.NDArray[np.float32]]:
     """The most likely class of each cell, uint8 [h', w'], and its probability; of equals the first.
 
-    Class by class, which takes a third of numpy's time for an argmax over the first of three axes.
+    Class by class over bytes, which takes a tenth of numpy's time for an argmax over the first of three axes.
 
     Args:
         probabilities: float32 [classes, h', w'].
@@ -192,7 +192,8 @@ def most_likely(probabilities: npt.NDArray[np.float32]) -> tuple[ClassMap, npt.N
     best = probabilities[0].copy()
     small = np.zeros(best.shape, dtype=np.uint8)
     for class_id, here in enumerate(probabilities[1:], start=1):
-        np.putmask(small, here > best, class_id)
+        is_better = (here > best).view(np.uint8)
+        np.maximum(small, is_better * np.uint8(class_id), out=small)  # classes come in rising order
         np.maximum(best, here, out=best)
     return small, best
 
@@ -214,7 +215,7 @@ def _mean_confidence(
     best: npt.NDArray[np.float32], small: ClassMap, padding: npt.NDArray[np.bool_] | None, classes: int
 ) -> npt.NDArray[np.float64]:
     """Mean probability of each class over its cells in the picture, [classes]; 0 where it has none."""
-    own = (small if padding is None else np.where(padding, classes, small)).reshape(-1)
+    own = (small if padding is None else np.where(padding, classes, small)).reshape(-1).astype(np.intp)
     cells = np.bincount(own, minlength=classes)[:classes]
     sums = np.bincount(own, weights=best.reshape(-1), minlength=classes)[:classes]
     return np.minimum(sums / np.maximum(cells, 1), 1.0)
