@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from neurovision_assets.surgery.frames.geometry import FrameGeometry, letterbox
+from neurovision_assets.surgery.frames.geometry import FrameGeometry, scale
 from resources.errors import ConfigurationError, PermanentFailure
 from resources.inference.spec import ModelSpec
 
@@ -80,8 +80,12 @@ def fit_pictures(images: Images, width_px: int, height_px: int) -> tuple[Images,
     Returns:
         uint8 [n, height_px, width_px, 3], and the geometry whose "source" are the pictures given.
     """
-    fitted = [letterbox(image, width_px, height_px) for image in images]
-    return np.stack([image for image, _ in fitted]), fitted[0][1]
+    height, width = images.shape[1:3]
+    geometry = FrameGeometry.fit(width, height, width_px, height_px)
+    fitted = np.zeros((len(images), height_px, width_px, images.shape[3]), dtype=np.uint8)
+    for image, frame in zip(images, fitted, strict=True):
+        frame[geometry.inner] = scale(image, geometry)
+    return fitted, geometry
 
 
 def input_size_px(spec: ModelSpec, picture: Image) -> tuple[int, int]:

@@ -263,6 +263,8 @@ def _image_batches(images: "NDArray[np.uint8]", spec: ModelSpec) -> "Iterator[ND
     A model with an input of uint8 normalises itself and gets bytes, a quarter of what floats take on a wire, as
     [H, W, 3] or [3, H, W]. Others get NCHW float32 from 0 to 1.
     """
+    import cv2
+
     step = max(spec.max_batch_size, 1)
     wanted = spec.inputs.get("images")
     takes_bytes = wanted is not None and wanted.dtype is np.uint8
@@ -274,7 +276,9 @@ def _image_batches(images: "NDArray[np.uint8]", spec: ModelSpec) -> "Iterator[ND
         elif takes_bytes:
             yield np.ascontiguousarray(part.transpose(0, 3, 1, 2))
         else:
-            planes = part.transpose(0, 3, 1, 2)
-            batch = np.empty(planes.shape, np.float32)
-            np.divide(planes, MAX_PIXEL_VALUE, out=batch)  # converts, scales and reorders in one pass over the memory
+            batch = np.empty((len(part), COLOURS, *part.shape[1:3]), np.float32)
+            planes = np.empty(batch.shape[1:], np.uint8)
+            for image, floats in zip(part, batch, strict=True):
+                cv2.split(image, list(planes))  # into these rows; apart, both steps are faster than numpy's one
+                np.divide(planes, MAX_PIXEL_VALUE, out=floats)
             yield batch

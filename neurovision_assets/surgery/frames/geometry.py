@@ -169,17 +169,22 @@ def letterbox(image: Image, width_px: int, height_px: int) -> tuple[Image, Frame
     Returns:
         The frame, [height_px, width_px(, 3)] uint8, and the geometry that maps its boxes back to `image`.
     """
+    height, width = image.shape[:2]
+    geometry = FrameGeometry.fit(width, height, width_px, height_px)
+    return pad(scale(image, geometry), geometry), geometry
+
+
+def scale(image: Image, geometry: FrameGeometry) -> Image:
+    """A picture in the geometry's inner size; no copy when it has that size."""
     import cv2
 
     height, width = image.shape[:2]
-    geometry = FrameGeometry.fit(width, height, width_px, height_px)
     inner = (geometry.inner_width_px, geometry.inner_height_px)
-    if inner != (width, height):
-        shrinks = inner[0] < width or inner[1] < height
-        resized: Any = cv2.resize(image, inner, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    else:
-        resized = image
-    return pad(resized, geometry), geometry
+    if inner == (width, height):
+        return image
+    shrinks = inner[0] < width or inner[1] < height
+    resized: Any = cv2.resize(image, inner, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)
 
 
 def pad(inner: Image, geometry: FrameGeometry) -> Image:
