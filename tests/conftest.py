@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.watchdog", "tests.workers", "tests.servers", "tests.s3_server", "tests.triton_server"]
+pytest_plugins = [
+    "tests.watchdog",
+    "tests.workers",
+    "tests.isolation",
+    "tests.servers",
+    "tests.s3_server",
+    "tests.triton_server",
+]
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 """PyTorch's threads of one worker would spin for the cores that the other worker computes on (three times the time)."""
