@@ -52,8 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = _chosen(options.only)
     repository = _copied(options.work / "repository")
     training, validation, test = seeds_of(options.seed, options.operations)
-    checkpoints = checkpoints_of(options.work, names, identity_of(options.seed, options.operations))
+    checkpoints: dict[str, Checkpoint] = {}
     if not options.keep_weights:
+        checkpoints = checkpoints_of(options.work, names, identity_of(options.seed, options.operations))
         _train(checkpoints, _material(options, repository, training, validation))
     operations = load_operations(options.work, test)
     scores: dict[str, dict[str, Any]] = {}
