@@ -4,7 +4,7 @@ Promised: under 10 s, HTML under 15 MB. ``python -m benchmarks.report [--dense]`
 
 The operation is simulated at its full length, with as many events and changes of instruments as the labels of real ones
 say, and recorded at the rate of stored frames. ``--dense`` takes an operation of a minute 120 times over instead, with
-some fifteen times as many findings.
+some four times as many findings.
 """
 
 from __future__ import annotations
