@@ -43,9 +43,8 @@ def test_runs_are_those_of_the_enlarged_mask(
     big = labels[np.ix_(enlargement.rows, enlargement.columns)]
     runs = class_runs(labels, enlargement)
     assert runs.areas(classes).tolist() == np.bincount(big.reshape(-1), minlength=classes).tolist()
-    for class_id in range(classes):
-        truth = coco.encode(np.asfortranarray((big == class_id).astype(np.uint8)))
-        assert runs.encode(class_id) == truth["counts"].decode("ascii")
+    truth = [coco.encode(np.asfortranarray((big == c).astype(np.uint8)))["counts"] for c in range(classes)]
+    assert runs.encode(range(classes)) == [counts.decode("ascii") for counts in truth]
 
 
 @pytest.mark.parametrize("source", [(1920, 1080), (479, 641), (320, 240)])
@@ -93,8 +92,16 @@ def test_specks_are_left_out_and_confidence_is_of_the_mask_alone() -> None:
     labels = ("background", "liver", "fat")
     found = structures(probabilities, projection, labels, min_area_fraction=0.001)
     assert [(row[0], row[2]) for row in found] == [("liver", 24 * 32)]
-    assert found[0][4] == pytest.approx(0.7)
+    assert found[0][4] == float(np.float32(0.7))
     assert len(structures(probabilities, projection, labels, min_area_fraction=0.0)) == 2
+
+
+def test_background_alone_gives_no_structure() -> None:
+    geometry = FrameGeometry.fit(64, 48, 64, 48)
+    probabilities = np.zeros((3, 48, 64), np.float32)
+    probabilities[0] = 1.0
+    labels = ("background", "liver", "fat")
+    assert structures(probabilities, project((48, 64), geometry, geometry), labels, min_area_fraction=0.0) == []
 
 
 def test_the_border_adds_background() -> None:

@@ -31,6 +31,8 @@ ONNX_TYPES: Mapping[str, type[np.generic]] = {
 ENGINE_NAME = "onnxruntime"
 ONE_CALL_AT_A_TIME = threading.Lock()
 """A call has all cores: two at once would only wait for each other, in busy loops."""
+SMALLER_BLOCKS = "4"
+"""Work is handed out to threads in parts that get smaller: one that lost its core for a moment holds up nobody."""
 PRECISION_NAMES: Mapping[type[np.generic], str] = {np.float32: "fp32", np.float16: "fp16", np.uint8: "uint8"}
 
 
@@ -51,6 +53,7 @@ class OnnxModel:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.add_session_config_entry("session.dynamic_block_base", SMALLER_BLOCKS)
         if any(ANY_SIZE in tensor.dims for tensor in spec.inputs.values()):
             # A pool that once held the longest sequence would keep that size for as long as the model is loaded.
             options.enable_cpu_mem_arena = options.enable_mem_pattern = False

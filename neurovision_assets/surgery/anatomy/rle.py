@@ -9,7 +9,9 @@ columns.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,12 @@ class Enlargement:
 
     rows: npt.NDArray[np.int64]
     columns: npt.NDArray[np.int64]
+
+    @cached_property
+    def row_starts(self) -> npt.NDArray[np.int64]:
+        """First row of the picture that shows each of the small map's rows in view, int64 [k]."""
+        starts, _ = runs(self.rows)
+        return starts
 
     def shows_the_same(self, other: Enlargement) -> bool:
         """Whether both pictures are of one size and show one cell in each pixel."""
@@ -62,17 +70,23 @@ class ClassRuns:
         """Pixels of each class, int64 [classes]."""
         return np.bincount(self.class_id, weights=self.length, minlength=classes).astype(np.int64)
 
-    def encode(self, class_id: int) -> str:
-        """COCO's compressed run lengths of one class; `pycocotools.mask.decode` reads them."""
+    def encode(self, classes: Iterable[int]) -> list[str]:
+        """COCO's compressed run lengths of each of these classes; `pycocotools.mask.decode` reads them."""
+        by_class = np.argsort(self.class_id, kind="stable")
+        start = self.start[by_class]
+        edges = np.stack((start, start + self.length[by_class]), axis=1).reshape(-1)
+        bounds = 2 * np.searchsorted(self.class_id[by_class], [(c, c + 1) for c in classes])
+        return [self._packed(edges[first:after]) for first, after in bounds.reshape(-1, 2).tolist()]
+
+    def _packed(self, edges: npt.NDArray[np.int64]) -> str:
+        """The text of one mask, whose runs begin and end in turns at these places."""
         from pycocotools import mask
 
-        own = np.flatnonzero(self.class_id == class_id)
         height, width = self.size
-        edges = np.empty(2 * len(own) + 2, dtype=np.int64)
-        edges[0], edges[-1] = 0, height * width
-        edges[1:-1:2] = self.start[own]
-        edges[2:-1:2] = self.start[own] + self.length[own]
-        counts = np.diff(edges)
+        counts = np.empty(len(edges) + 1, dtype=np.uint32)
+        counts[0] = edges[0] if len(edges) else 0
+        counts[1:-1] = edges[1:] - edges[:-1]
+        counts[-1] = height * width - (edges[-1] if len(edges) else 0)
         if counts[-1] == 0:
             counts = counts[:-1]  # COCO writes no empty run at the end, and equal masks must have equal text
         packed = mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
@@ -87,9 +101,10 @@ def class_runs(small: ClassMap, enlargement: Enlargement) -> ClassRuns:
         enlargement: to the picture.
     """
     height, width = enlargement.size
-    row_first, _ = runs(enlargement.rows)
-    down = np.ascontiguousarray(small[enlargement.rows[row_first]].T)[enlargement.columns].reshape(-1)
+    row_starts = enlargement.row_starts
+    shown = np.ascontiguousarray(small[enlargement.rows[row_starts]].T)
+    down = shown[enlargement.columns].reshape(-1)
     first, _ = runs(down)
-    column, row = np.divmod(first, len(row_first))
-    start = column * height + row_first[row]
+    column = first // len(row_starts)
+    start = column * height + row_starts[first - column * len(row_starts)]
     return ClassRuns(start, np.diff(start, append=height * width), down[first], (height, width))
