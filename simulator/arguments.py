@@ -19,7 +19,9 @@ LARGEST_PX = 8192
 FASTEST_FPS = 1000.0
 """Truth is in whole milliseconds: of faster pictures two would have the same time."""
 WORST_CRF = 63
-"""Of AV1 and VP9. H.264 and H.265 end at 51: x265 refuses more, x264 does not."""
+"""Of AV1 and VP9."""
+WORST_CRF_OF = {"libx264": 51, "libx265": 51}
+"""Of H.264 and H.265: x264 takes more without a word, and means 51."""
 
 
 def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -31,7 +33,7 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=seed, default=0, help="seed of the first; the next ones count up (default 0)")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to; holds no other set")
     parser.add_argument("--duration-s", type=duration_s, default=240.0, help="length of each in seconds (default 240)")
-    parser.add_argument("--fps", type=rate_fps, default=25.0, help="frames per second (default 25)")
+    parser.add_argument("--fps", type=rate_fps, default=25.0, help="a second, as 30000/1001 (default 25)")
     parser.add_argument("--size", type=size_px, default=None, help="as 640x480, even (default: the hospital's own)")
     parser.add_argument("--codec", type=codec, default="libx264", help="FFmpeg encoder: libx264, libx265, libsvtav1 …")
     parser.add_argument("--crf", type=crf, default=None, help="encoder quality (default: usual for the codec)")
@@ -41,7 +43,11 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--truth-only", action="store_true", help="no videos")
     parser.add_argument("--no-layouts", action="store_true", help="truth in our tables only")
-    return parser.parse_args(words)
+    asked = parser.parse_args(words)
+    worst = WORST_CRF_OF.get(asked.codec, WORST_CRF)
+    if asked.crf is not None and asked.crf > worst:
+        parser.error(f"argument --crf: {asked.crf} is out of bounds for {asked.codec}; give 0 to {worst}")
+    return asked
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
@@ -60,13 +66,13 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
     return read
 
 
-def number(least: float, most: float) -> Callable[[str], float]:
+def number(least: float, most: float, parse: Callable[[str], float] = float) -> Callable[[str], float]:
     """Give what reads a finite number from `least` to `most`."""
 
     def read(word: str) -> float:
         try:
-            value = float(word)
-        except ValueError:
+            value = parse(word)
+        except (ValueError, ArithmeticError):
             value = math.nan
         if not least <= value <= most:
             raise argparse.ArgumentTypeError(f"'{word}' is no number from {least:g} to {most:g}; give one")
@@ -75,9 +81,15 @@ def number(least: float, most: float) -> Callable[[str], float]:
     return read
 
 
+def quotient(word: str) -> float:
+    """Read 30000/1001, or a number alone."""
+    over, _, under = word.partition("/")
+    return float(over) / float(under or 1)
+
+
 def rate_fps(word: str) -> float:
-    """Frames per second, more than 0."""
-    value = number(0.0, FASTEST_FPS)(word)
+    """Frames per second, more than 0; a fraction too, as the 30000/1001 of NTSC."""
+    value = number(0.0, FASTEST_FPS, quotient)(word)
     if value == 0:
         raise argparse.ArgumentTypeError("a video has pictures; give more than 0 a second")
     return value

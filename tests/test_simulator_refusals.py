@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import csv
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from simulator.__main__ import main
+from simulator.arguments import parse_arguments
 from simulator.operation import plan_operation
 from simulator.truth import write_sampled_truth
-from simulator.video import write_video
+from simulator.video import frame_times, write_video
 
 TRUTH_ONLY = ["--duration-s", "20", "--size", "64x64", "--truth-fps", "0", "--truth-only", "--no-layouts"]
 FILM = ["--duration-s", "20", "--size", "64x64", "--fps", "0.1", "--truth-fps", "0", "--no-layouts"]
@@ -35,10 +37,10 @@ def files(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        *(("--fps", word) for word in ("0", "-5", "nan", "inf", "1001", "quick", "1/0")),
+        *(("--fps", word) for word in ("0", "-5", "nan", "inf", "1001", "quick", "1/0", "1/2/3", "1/nan")),
         *(("--count", word) for word in ("0", "-3", "1.5", "many")),
         *(("--truth-fps", word) for word in ("-1", "nan", "inf", "1001")),
-        *(("--crf", word) for word in ("-1", "64", "999", "18.5")),
+        *(("--crf", word) for word in ("-1", "52", "64", "999", "18.5")),
         *(("--seed", word) for word in ("-1", "nan")),
         *(("--duration-s", word) for word in ("nan", "inf", "5", "-20", "19.9", "86401", "1e300")),
         *(("--codec", word) for word in ("nosuch", "aac", "")),
@@ -137,6 +139,19 @@ def test_a_folder_with_other_things_takes_a_set(tmp_path: Path) -> None:
     assert ended([*TRUTH_ONLY, "--out", str(tmp_path)]) == 0
     with (tmp_path / "index.csv").open() as file:
         assert [row["seed"] for row in csv.DictReader(file)] == ["0"]
+
+
+def test_a_rate_is_told_as_a_fraction_too() -> None:
+    words = ["--out", "unused", "--fps"]
+    plan = plan_operation(0, 20.0)
+    assert parse_arguments([*words, "29.97"]).fps == 29.97
+    assert frame_times(plan, parse_arguments([*words, "30000/1001"]).fps)[1] == Fraction(1001, 30000)
+
+
+def test_the_worst_quality_is_the_codec_s_own() -> None:
+    words = ["--out", "unused", "--crf"]
+    assert parse_arguments([*words, "51"]).crf == 51
+    assert parse_arguments([*words, "63", "--codec", "libsvtav1"]).crf == 63
 
 
 def test_the_least_that_is_allowed_is_made(tmp_path: Path) -> None:
