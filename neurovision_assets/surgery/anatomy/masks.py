@@ -7,7 +7,6 @@ belong here: run lengths (`rle`), what a growing area means (`events`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -116,38 +115,21 @@ def anatomy_tables(
     """
     spec = inference.pin(config.model)
     check_segmenter(spec)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="anatomy") as pool:
-        last: Future[pa.Table] | None = None
-        for batch in batches:
-            for start in range(0, len(batch.images), CHUNK):
-                part = slice(start, start + CHUNK)
-                fitted, model = fit_pictures(batch.images[part], *input_size_px(spec, batch.images[0]))
-                probabilities = inference.infer_images(config.model, fitted)["probabilities"]
-                projection = project(probabilities.shape[2:], model, geometry)
-                times = list(zip(batch.frame_index[part].tolist(), batch.timestamp_ms[part].tolist(), strict=True))
-                told = pool.submit(_told, times, probabilities, projection, spec.labels, config.min_area_fraction)
-                if last is not None:
-                    yield last.result()
-                last = told
-        if last is not None:
-            yield last.result()
-
-
-def _told(
-    times: list[tuple[int, int]],
-    probabilities: npt.NDArray[np.float32],
-    projection: Projection,
-    labels: tuple[str, ...],
-    min_area_fraction: float,
-) -> pa.Table:
-    """The rows of one call's pictures; they are made while the network computes the next ones."""
-    return _table(
-        [
-            (*time, *row)
-            for time, picture in zip(times, probabilities, strict=True)
-            for row in structures(picture, projection, labels, min_area_fraction)
-        ]
-    )
+    for batch in batches:
+        for start in range(0, len(batch.images), CHUNK):
+            part = slice(start, start + CHUNK)
+            fitted, model = fit_pictures(batch.images[part], *input_size_px(spec, batch.images[0]))
+            # Masks of these pictures beside the network's next call would be slower: the network wants every core.
+            probabilities = inference.infer_images(config.model, fitted)["probabilities"]
+            projection = project(probabilities.shape[2:], model, geometry)
+            times = zip(batch.frame_index[part].tolist(), batch.timestamp_ms[part].tolist(), strict=True)
+            yield _table(
+                [
+                    (*time, *row)
+                    for time, picture in zip(times, probabilities, strict=True)
+                    for row in structures(picture, projection, spec.labels, config.min_area_fraction)
+                ]
+            )
 
 
 def structures(
