@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.measure import Steal, machine, scratch
+from models.letterbox import FrameGeometry, letterbox
 from neurovision_assets.surgery.anatomy.config import AnatomyConfig
 from neurovision_assets.surgery.anatomy.masks import anatomy_tables
 from neurovision_assets.surgery.features.compute import features_tables
 from neurovision_assets.surgery.features.config import FeaturesConfig
-from neurovision_assets.surgery.frames.geometry import FrameGeometry, letterbox
 from neurovision_assets.surgery.instruments.config import InstrumentsConfig
 from neurovision_assets.surgery.instruments.detect import detect
 from neurovision_assets.surgery.pictures import PictureBatch

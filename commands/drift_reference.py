@@ -19,11 +19,11 @@ import pyarrow as pa
 
 from models.build import DEFAULT_WORK, REPOSITORY, seeds_of
 from models.data import FPS, HEIGHT_PX, WIDTH_PX, Operation, camera_px, load_operations
+from models.letterbox import FrameGeometry
 from neurovision_assets.drift.figures import FIGURES_VERSION, STAGES_OF, Row
 from neurovision_assets.drift.reference import DriftReference, Pictured, basis_of_model, reference_path, rows_of
 from neurovision_assets.profiles import ProfileCatalog, ResolvedProfile
 from neurovision_assets.provenance import config_hash
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.surgery.pipeline import SURGERY
 from resources.inference.client import InferenceResource
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from models.augment import coin
 from models.labels import INSTRUMENTS, PHASES
-from models.letterbox import Fit, letterbox
+from models.letterbox import FrameGeometry, letterbox
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -160,24 +160,23 @@ def render_operation(seed: int) -> Operation:
 
     rng = np.random.default_rng(seed)
     duration_s, width_px, height_px = _recording(rng)
-    fit = Fit.of(width_px, height_px, into_width_px=WIDTH_PX, into_height_px=HEIGHT_PX)
+    geometry = FrameGeometry.fit(width_px, height_px, WIDTH_PX, HEIGHT_PX)
     plan = plan_operation(seed, duration_s)
     if coin(rng):
         plan = replace(plan, hospital=strange_hospital(rng))
     jpegs, phases, anatomy, boxes = [], [], [], []
     for index in range(int(duration_s * FPS)):
         frame = render_frame(plan, int(index * 1000 / FPS), width_px, height_px)
-        image = letterbox(frame.image, height_px=HEIGHT_PX, width_px=WIDTH_PX)
+        image, _ = letterbox(frame.image, WIDTH_PX, HEIGHT_PX)
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*_JPEG_QUALITY))]
         jpegs.append(cv2.imencode(".jpg", np.ascontiguousarray(image[:, :, ::-1]), quality)[1].tobytes())
         phases.append(PHASES.index(frame.phase))
         mask = np.zeros((HEIGHT_PX, WIDTH_PX), dtype=np.uint8)
-        mask[fit.top_px : fit.top_px + height_px, fit.left_px : fit.left_px + width_px] = frame.anatomy
+        mask[geometry.inner] = frame.anatomy
         middle = _MASK_STRIDE_PX // 2
         anatomy.append(mask[middle::_MASK_STRIDE_PX, middle::_MASK_STRIDE_PX])
         boxes += [
-            (index, INSTRUMENTS.index(one.instrument), *fit.boxes_inside(np.array(one.box_px))[0])
-            for one in frame.instruments
+            (index, INSTRUMENTS.index(one.instrument), *geometry.to_frame_box(one.box_px)) for one in frame.instruments
         ]
     table = np.array(boxes, dtype=np.float32).reshape(-1, 6)
     return Operation(
@@ -206,7 +205,7 @@ def resized_frames(
     chosen = list(frames_of(operations, every=every))
     pictures = np.empty((len(chosen), height_px, width_px, 3), dtype=np.uint8)
     for place, (operation, index) in enumerate(chosen):
-        pictures[place] = letterbox(operation.frame(index), height_px=height_px, width_px=width_px)
+        pictures[place], _ = letterbox(operation.frame(index), width_px, height_px)
     return pictures
 
 

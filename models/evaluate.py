@@ -18,7 +18,7 @@ from models.contracts import ANATOMIST, CONTRACTS, DETECTOR, EXTRACTOR, SEGMENTE
 from models.data import FPS, HEIGHT_PX, WIDTH_PX, Operation, frames_of, resized_frames
 from models.engine import ExportedModel, extract_features, segment_phases
 from models.labels import ANATOMY, INSTRUMENTS, PHASES, cholec80_ids
-from models.letterbox import Fit, letterbox
+from models.letterbox import letterbox
 from models.scoring.areas import area_scores, confusion_of
 from models.scoring.calibration import (
     PIXEL_CALIBRATION,
@@ -191,13 +191,11 @@ def detections(
         The operation, the frame's place, and boxes in pixels of the frame [32,4], classes [32] and scores [32].
     """
     height_px, width_px = CONTRACTS[DETECTOR].picture_px
-    fit = Fit.of(WIDTH_PX, HEIGHT_PX, into_width_px=width_px, into_height_px=height_px)
-    offset = np.array([fit.left_px, fit.top_px] * 2, dtype=np.float32)
     model = ExportedModel(repository, DETECTOR)
     for operation, index in frames_of(operations, every=EVERY):
-        picture = letterbox(operation.frame(index), height_px=height_px, width_px=width_px)
+        picture, geometry = letterbox(operation.frame(index), width_px, height_px)
         answer = model.run_images(picture[np.newaxis])
-        boxes_px = np.clip((answer["boxes"][0] - offset) / fit.scale, 0, [WIDTH_PX, HEIGHT_PX] * 2)
+        boxes_px = geometry.to_source_box(answer["boxes"][0]).astype(np.float32)
         yield operation, index, (boxes_px, answer["classes"][0], answer["scores"][0])
 
 

@@ -128,8 +128,8 @@ def _labels(path: Path) -> Rows:
 def stacked(frames: Frames, name: str) -> NDArray[np.uint8]:
     """Fit frames as the stages do, first into the stored size, then into the model's: [N,H,W,3]."""
     height_px, width_px = CONTRACTS[name].picture_px
-    stored = [letterbox(frame, height_px=HEIGHT_PX, width_px=WIDTH_PX) for frame in frames]
-    return np.stack([letterbox(frame, height_px=height_px, width_px=width_px) for frame in stored])
+    stored = [letterbox(frame, WIDTH_PX, HEIGHT_PX)[0] for frame in frames]
+    return np.stack([letterbox(frame, width_px, height_px)[0] for frame in stored])
 
 
 def _cropped(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

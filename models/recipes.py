@@ -175,7 +175,7 @@ def _fullest(operations: Sequence[Operation]) -> Any:
 
     height_px, width_px = CONTRACTS[DETECTOR].picture_px
     chosen = sorted(_examples(operations, every=1), key=lambda one: len(one.classes), reverse=True)[:_EXAMPLES]
-    return np.stack([letterbox(one.read(), height_px=height_px, width_px=width_px) for one in chosen])
+    return np.stack([letterbox(one.read(), width_px, height_px)[0] for one in chosen])
 
 
 def _spread(pictures: Any) -> Any:

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
+from models.letterbox import FrameGeometry, letterbox
 from neurovision_assets.schemas import ANATOMY
 from neurovision_assets.surgery.anatomy.config import AnatomyConfig
 from neurovision_assets.surgery.anatomy.masks import anatomy_tables, bordered, project, structures
 from neurovision_assets.surgery.anatomy.rle import Enlargement, class_runs
-from neurovision_assets.surgery.frames.geometry import FrameGeometry, letterbox
 from neurovision_assets.surgery.pictures import decode_frames
 from resources.errors import ConfigurationError
 from tests.rooms import default_models, frame_batches, simulated_frames, violations

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.letterbox import FrameGeometry
 from neurovision_assets.schemas import PHASE_SEGMENTS
 from neurovision_assets.surgery.events.config import EventsConfig
 from neurovision_assets.surgery.events.reference import load_reference
@@ -23,7 +24,6 @@ from neurovision_assets.surgery.events.ruleset import load_rules
 from neurovision_assets.surgery.events.scene import EventInputs
 from neurovision_assets.surgery.events.signals import PictureSignals, picture_signals, reduction_for
 from neurovision_assets.surgery.events.spans import Clock
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.surgery.pictures import PictureBatch
 from simulator.operation import plan_operation
 from simulator.render import render_frame

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.letterbox import FrameGeometry
 from neurovision_assets.surgery.frames.config import FramesConfig
 from neurovision_assets.surgery.frames.damage import DecodeReport
 from neurovision_assets.surgery.frames.decode import FrameDecoder, MediaPart, length_ms
 from neurovision_assets.surgery.frames.encode import sample_to_batches
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.surgery.video.probe import VideoLimits, probe_video
 from resources.errors import PermanentFailure
 from tests import media

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
+from models.letterbox import FrameGeometry
 from neurovision_assets.surgery.frames.render import Renderer
 from tests import media
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.letterbox import FrameGeometry, letterbox
 from neurovision_assets.schemas import DETECTIONS, INSTRUMENT_USES
-from neurovision_assets.surgery.frames.geometry import FrameGeometry, letterbox
 from neurovision_assets.surgery.instruments.assign import assign
 from neurovision_assets.surgery.instruments.config import InstrumentsConfig
 from neurovision_assets.surgery.instruments.detect import Detections, detect, detections_table

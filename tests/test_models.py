@@ -46,8 +46,8 @@ def simulated() -> list[SimulatedFrame]:
 def fitted(frames: list[np.ndarray], name: str) -> np.ndarray:
     """Frames as the stages give them to a model: first the stored size, then the model's."""
     height_px, width_px = CONTRACTS[name].picture_px
-    stored = [letterbox(frame, height_px=HEIGHT_PX, width_px=WIDTH_PX) for frame in frames]
-    return np.stack([letterbox(frame, height_px=height_px, width_px=width_px) for frame in stored])
+    stored = [letterbox(frame, WIDTH_PX, HEIGHT_PX)[0] for frame in frames]
+    return np.stack([letterbox(frame, width_px, height_px)[0] for frame in stored])
 
 
 @pytest.mark.parametrize("name", NAMES)

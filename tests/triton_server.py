@@ -92,4 +92,4 @@ def frames(name: str, count: int) -> npt.NDArray[np.uint8]:
     plan = plan_operation(3, 60.0)
     times_ms = np.linspace(0, plan.duration_ms - 1, count)
     pictures = [render_frame(plan, float(time_ms), 320, 240).image for time_ms in times_ms]
-    return np.stack([letterbox(picture, height_px=height_px, width_px=width_px) for picture in pictures])
+    return np.stack([letterbox(picture, width_px, height_px)[0] for picture in pictures])

@@ -20,7 +20,7 @@ from models.augment import coin, recolour
 from models.contracts import DETECTOR_SIDE_PX
 from models.instrument_detector.network import STRIDE_PX, InstrumentDetector
 from models.labels import INSTRUMENTS
-from models.letterbox import Fit, as_batch, letterbox
+from models.letterbox import as_batch, letterbox
 from models.loop import Epoch, Lesson, Training, Watch, best_device, learn, mixed_precision
 from models.scoring.headline import box_headline, judged_boxes
 
@@ -148,11 +148,10 @@ def _answers(network: InstrumentDetector, unseen: Sequence[Example]) -> Iterator
     place = next(network.parameters()).device
     for example in unseen:
         image = example.read()
-        fit = Fit.of(image.shape[1], image.shape[0], into_width_px=DETECTOR_SIDE_PX, into_height_px=DETECTOR_SIDE_PX)
-        whole = letterbox(image, height_px=DETECTOR_SIDE_PX, width_px=DETECTOR_SIDE_PX)
+        whole, geometry = letterbox(image, DETECTOR_SIDE_PX, DETECTOR_SIDE_PX)
         boxes, scores, classes = network(torch.from_numpy(as_batch(whole[None])).to(place))
         found = tuple(one[0].cpu().numpy() for one in (boxes, classes, scores))
-        yield (fit.boxes_inside(example.boxes_px), example.classes), found
+        yield (geometry.to_frame_box(example.boxes_px).astype(np.float32), example.classes), found
 
 
 def heat_loss(logits: Tensor, targets: Targets) -> Tensor:
@@ -213,10 +212,9 @@ def _square(
     image, boxes_px = example.read(), example.boxes_px
     if mirrored:
         image, boxes_px = np.ascontiguousarray(image[:, ::-1]), _mirrored(boxes_px, image.shape[1])
-    fit = Fit.of(image.shape[1], image.shape[0], into_width_px=DETECTOR_SIDE_PX, into_height_px=DETECTOR_SIDE_PX)
-    whole = letterbox(image, height_px=DETECTOR_SIDE_PX, width_px=DETECTOR_SIDE_PX)
+    whole, geometry = letterbox(image, DETECTOR_SIDE_PX, DETECTOR_SIDE_PX)
     left_px, top_px = (int(place) for place in rng.integers(0, DETECTOR_SIDE_PX - side_px + 1, size=2))
-    moved = fit.boxes_inside(boxes_px) - np.array([left_px, top_px] * 2, dtype=np.float32)
+    moved = geometry.to_frame_box(boxes_px).astype(np.float32) - np.array([left_px, top_px] * 2, dtype=np.float32)
     centres = (moved[:, :2] + moved[:, 2:]) / 2
     inside = ((centres >= 0) & (centres < side_px)).all(axis=1)
     square = whole[top_px : top_px + side_px, left_px : left_px + side_px]

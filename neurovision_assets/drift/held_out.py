@@ -13,6 +13,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.letterbox import FrameGeometry
 from neurovision_assets.drift.figures import FIGURES_VERSION
 from neurovision_assets.drift.reference import (
     DriftReference,
@@ -23,7 +24,6 @@ from neurovision_assets.drift.reference import (
     rows_of,
 )
 from neurovision_assets.profiles import ResolvedProfile
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.training.candidate.data import TEST, VALIDATION, fetch_data
 from neurovision_assets.training.candidate.home import TrainingHome
 from neurovision_assets.training.dataset.folder import DatasetFolder

@@ -17,11 +17,11 @@ from typing import Any, Final
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from models.letterbox import FrameGeometry
 from neurovision_assets.drift.figures import FIGURES_VERSION, ROW_OF, STAGES_OF, Row
 from neurovision_assets.profiles import ResolvedProfile
 from neurovision_assets.stage.resolve import question_of
 from neurovision_assets.staleness import Basis
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.surgery.pipeline import SURGERY
 from resources.inference.client import SEED_REPOSITORY, InferenceResource
 from resources.inference.repository import ModelRepository

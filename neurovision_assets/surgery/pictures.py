@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from neurovision_assets.surgery.frames.geometry import FrameGeometry, scale
+from models.letterbox import FrameGeometry, scale
 from resources.errors import ConfigurationError, PermanentFailure
 from resources.inference.spec import ModelSpec
 

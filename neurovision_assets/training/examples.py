@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.data import HEIGHT_PX, WIDTH_PX, Operation
 from models.labels import INSTRUMENTS, PHASES
-from models.letterbox import Fit
+from models.letterbox import FrameGeometry, pad
 from neurovision_assets.training.dataset.folder import DatasetFolder
 from neurovision_assets.training.dataset.masks import read_mask
 from neurovision_assets.training.dataset.schemas import (
@@ -106,12 +106,12 @@ class _Index:
     def _box_arrays(self, row: Row, moments: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows of frame, class and corners in the stored picture, float32 [M,6]."""
         name = row["operation"]
-        fit = Fit.of(row["width_px"], row["height_px"], into_width_px=WIDTH_PX, into_height_px=HEIGHT_PX)
+        geometry = FrameGeometry.fit(row["width_px"], row["height_px"], WIDTH_PX, HEIGHT_PX)
         by_time: dict[int, list[Row]] = defaultdict(list)
         for box in self._boxes[name]:
             by_time[box["timestamp_ms"]].append(box)
         found = [
-            (frame, INSTRUMENTS.index(box["instrument"]), *fit.boxes_inside(_corners(box))[0])
+            (frame, INSTRUMENTS.index(box["instrument"]), *geometry.to_frame_box(_corners(box)))
             for frame, moment in enumerate(moments)
             for box in by_time[self._moments[name][moment]["timestamp_ms"]]
         ]
@@ -153,16 +153,15 @@ def _nearest(times: NDArray[np.int64], moments: list[int]) -> NDArray[np.int64]:
 
 
 def _corners(box: Row) -> NDArray[np.float32]:
-    return np.array([[box[f"{side}_px"] for side in ("x_min", "y_min", "x_max", "y_max")]], dtype=np.float32)
+    return np.array([box[f"{side}_px"] for side in ("x_min", "y_min", "x_max", "y_max")], dtype=np.float32)
 
 
 def _fitted(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     import cv2
 
     height_px, width_px = mask.shape
-    fit = Fit.of(width_px, height_px, into_width_px=WIDTH_PX, into_height_px=HEIGHT_PX)
-    canvas = np.zeros((HEIGHT_PX, WIDTH_PX), dtype=np.uint8)
-    inner = cv2.resize(mask, (fit.width_px, fit.height_px), interpolation=cv2.INTER_NEAREST)
-    canvas[fit.top_px : fit.top_px + fit.height_px, fit.left_px : fit.left_px + fit.width_px] = inner
+    geometry = FrameGeometry.fit(width_px, height_px, WIDTH_PX, HEIGHT_PX)
+    size_px = (geometry.inner_width_px, geometry.inner_height_px)
+    fitted = pad(np.asarray(cv2.resize(mask, size_px, interpolation=cv2.INTER_NEAREST), dtype=np.uint8), geometry)
     middle = MASK_STRIDE_PX // 2
-    return np.ascontiguousarray(canvas[middle::MASK_STRIDE_PX, middle::MASK_STRIDE_PX])
+    return np.ascontiguousarray(fitted[middle::MASK_STRIDE_PX, middle::MASK_STRIDE_PX])

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from models.letterbox import FrameGeometry
 from neurovision_assets.schemas import ANATOMY
 from neurovision_assets.surgery.anatomy.config import AnatomyConfig
 from neurovision_assets.surgery.anatomy.rle import ClassMap, Enlargement, class_runs
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.surgery.pictures import PictureBatch, fit_pictures, input_size_px
 from neurovision_assets.surgery.timeline import runs
 from resources.errors import ConfigurationError

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
+from models.letterbox import FrameGeometry
 from neurovision_assets.surgery.pictures import REDUCTIONS, Images, PictureBatch
 from neurovision_assets.surgery.timeline import Times
 

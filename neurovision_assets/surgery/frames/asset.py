@@ -6,13 +6,13 @@ Belongs here: the recipe. Does not belong here: decoding, sampling, quality (the
 from collections.abc import Iterator
 from typing import Any
 
+from models.letterbox import FrameGeometry
 from neurovision_assets.artifacts import MAIN_TABLE
 from neurovision_assets.schemas import FRAMES as CONTRACT
 from neurovision_assets.stage.recipe import stage_recipe
 from neurovision_assets.stage.work import Outcome, Work
 from neurovision_assets.surgery.frames.config import FramesConfig
 from neurovision_assets.surgery.frames.encode import sample_to_batches
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.surgery.frames.preview import StripSampler
 from neurovision_assets.surgery.pictures import FRAME_COLUMNS, PictureBatch, decode_frames
 from neurovision_assets.surgery.pipeline import FRAMES, SURGERY, VIDEO

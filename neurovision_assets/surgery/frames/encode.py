@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from models.letterbox import FrameGeometry
 from neurovision_assets.surgery.frames import quality
 from neurovision_assets.surgery.frames.config import FramesConfig
 from neurovision_assets.surgery.frames.damage import DecodeReport
 from neurovision_assets.surgery.frames.decode import FrameDecoder, KeptFrame, MediaPart, length_ms
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.surgery.frames.render import Renderer
 from neurovision_assets.surgery.video.probe import VideoLimits
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from neurovision_assets.surgery.frames.geometry import FrameGeometry, pad
+from models.letterbox import FrameGeometry, pad
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

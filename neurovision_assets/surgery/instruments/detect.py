@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from models.letterbox import FrameGeometry
 from neurovision_assets.schemas import DETECTIONS
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.surgery.instruments.config import InstrumentsConfig
 from neurovision_assets.surgery.pictures import PictureBatch, fit_pictures, input_size_px
 from resources.errors import ConfigurationError, PermanentFailure

@@ -110,8 +110,8 @@ def _fitted(folder: DatasetFolder, operation: str, params: ExtractFramesParams) 
     import cv2
     import numpy as np
 
+    from models.letterbox import letterbox
     from neurovision_assets.surgery.frames.encode import encode_jpeg
-    from neurovision_assets.surgery.frames.geometry import letterbox
 
     for row in folder.pictures(PICTURES, operation):
         image = cv2.imdecode(np.frombuffer(row["picture"], dtype=np.uint8), cv2.IMREAD_COLOR)

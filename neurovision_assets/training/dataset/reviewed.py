@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from models.letterbox import FrameGeometry
 from neurovision_assets.artifacts import MAIN_TABLE, ArtifactReader, ArtifactRecord
 from neurovision_assets.partitions import VIDEO_ID_PATTERN
-from neurovision_assets.surgery.frames.geometry import FrameGeometry
 from neurovision_assets.surgery.phases.asset import SEGMENTS_PART
 from neurovision_assets.surgery.pipeline import FRAMES as FRAMES_STAGE
 from neurovision_assets.surgery.pipeline import PHASES as PHASES_STAGE

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurovision_assets.surgery.frames.geometry import QUARTER_TURNS_DEG, FrameGeometry, letterbox, pad
+from models.letterbox import QUARTER_TURNS_DEG, FrameGeometry, letterbox, pad
 
 edges = st.integers(1, 5000)
 turns = st.sampled_from(QUARTER_TURNS_DEG)
