@@ -10,9 +10,15 @@ override PATH_TO := $(value PATH_TO)
 override FILE := $(value FILE)
 override CLIPS := $(value CLIPS)
 override SET := $(value SET)
-export DATASET PATH_TO NAME FILE VERSION MODEL DATA PRESET SET CLIPS
-export REASON STAGES REQUESTER PRIORITY WAIT ONLY PLAN BY SAMPLE ID
-export VIDEO PROFILE PORT N SEED OUT OPTIONS VIDEO_ID FIGURE
+
+VARIABLES := BY CLIPS DATA DATASET FIGURE FILE ID MODEL N NAME ONLY OPTIONS OUT PATH_TO PLAN PORT PRESET PRIORITY PROFILE \
+	REASON REQUESTER SAMPLE SEED SET SETTINGS STAGES VERSION VIDEO VIDEO_ID WAIT
+export $(filter-out SETTINGS,$(VARIABLES))
+
+# A misspelt one would pass unseen, and the bundled sample be processed in place of one's own video.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+UNKNOWN := $(strip $(filter-out $(VARIABLES) PYTHON_BIN BASE,$(GIVEN)))
+$(if $(UNKNOWN),$(error There is no variable $(UNKNOWN) here. There are: $(VARIABLES)))
 
 # Without byte code every start takes a second and a half longer.
 unexport PYTHONDONTWRITEBYTECODE

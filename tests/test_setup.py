@@ -1,6 +1,7 @@
 """Set-up and make, with their real scripts: what they say when they cannot, and what they hand on."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -81,3 +82,29 @@ def test_make_hands_on_a_path_as_it_was_written(tmp_path: Path, name: str) -> No
         check=True,
     )
     assert result.stdout.splitlines() == ["-m", "commands.process", f"/videos/{name}", "--profile", "fast_debug"]
+
+
+def make_dry(*words: str) -> subprocess.CompletedProcess[str]:
+    """What make would run; it runs nothing."""
+    return subprocess.run(
+        ["make", "--dry-run", *words],
+        cwd=REPOSITORY,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_make_refuses_a_misspelt_variable() -> None:
+    refused = make_dry("process", "VIDOE=/videos/own.mp4")
+    assert refused.returncode == 2
+    assert "no variable VIDOE" in refused.stderr
+    assert "VIDEO" in refused.stderr.split("There are:")[1]
+
+
+def test_make_takes_every_variable_that_its_commands_use() -> None:
+    used = set(re.findall(r"\$\$\{?([A-Z_]+)", (REPOSITORY / "Makefile").read_text()))
+    taken = make_dry("process", *(f"{name}=1" for name in sorted(used)))
+    assert used
+    assert (taken.returncode, taken.stderr) == (0, "")
