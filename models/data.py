@@ -125,14 +125,12 @@ def renderings_digest(*more: Path) -> str:
     Args:
         more: files that decide them too, beside the simulator and what `render_operation` uses.
     """
-    import simulator
+    from simulator.begun import sources_digest
 
-    drawing = [path for path in Path(simulator.__file__).parent.rglob("*") if path.suffix != ".pyc"]
     own = [Path(__file__).with_name(f"{name}.py") for name in ("augment", "data", "labels", "letterbox")]
-    digest = hashlib.sha256()
-    for path in (*sorted(drawing), *own, *more):
-        if path.is_file():
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    digest = hashlib.sha256(sources_digest().encode())
+    for path in (*own, *more):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -31,7 +31,7 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m simulator", description="Simulate operations with their truth.")
     parser.add_argument("--count", type=count, default=1, help="number of operations (default 1)")
     parser.add_argument("--seed", type=seed, default=0, help="seed of the first; the next ones count up (default 0)")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to; holds no other set")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to; one that was begun goes on")
     parser.add_argument("--duration-s", type=duration_s, default=240.0, help="length of each in seconds (default 240)")
     parser.add_argument("--fps", type=rate_fps, default=25.0, help="a second, as 30000/1001 (default 25)")
     parser.add_argument("--size", type=size_px, default=None, help="as 640x480, even (default: the hospital's own)")

@@ -85,8 +85,10 @@ def index_row(member: Member, size: tuple[int, int], fps: float, codec: str, *, 
 
 
 def write_index(path: Path, rows: list[dict[str, object]]) -> None:
-    """Write the index as CSV with a header."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    """Write the index as CSV with a header, whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
+    unfinished.replace(path)

@@ -3,11 +3,13 @@
 Belongs here: which file lies where. Does not belong here: what is in the files, arguments and progress (`__main__`).
 
     operation_001.mp4, operation_001.json   what a hospital would upload
+    recording.json                          how it was made, so that it goes on in the same way
     index.csv                               for each operation: patient, surgeon, hospital, type, day, seed, recording
     truth/operation_001/                    our tables (`truth`)
     layouts/cholec80/ ...                   the same truth as public data sets have it (`layouts`)
 
-A folder holds one set: files of two would carry the same names.
+A folder holds one set: files of two would carry the same names. One that was interrupted goes on with the first
+operation that is not whole, and one of four operations grows to one of eight.
 """
 
 from __future__ import annotations
@@ -15,17 +17,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from simulator.begun import INDEX, begin, sources_digest
 from simulator.cohort import Member, index_row, write_index
 from simulator.layouts import write_layouts
 from simulator.layouts.cholecseg8k import clip_start
 from simulator.truth import sidecar, write_sampled_truth, write_truth
 from simulator.video import write_video
-
-FILES_OF_A_SET = ("index.csv", "operation_*", "truth", "layouts")
-"""What tells that a folder holds a set, also one that was not finished."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,20 @@ def write_set(
     out: Path,
     recording: Recording,
     watch: Callable[[Member], Callable[[int, int], None]],
-) -> None:
-    """Write every operation of the set and the index, which grows with each operation.
+) -> int:
+    """Write every operation of the set that is not there yet, and the index, which grows with each operation.
 
     Args:
         members: the operations.
-        out: folder to write to; made where it is missing, refused where it holds a set.
+        out: folder to write to; made where it is missing, refused where it holds another set.
         recording: how they are recorded.
         watch: asked for each operation, gives what is called as `on_frame(done, total)`.
 
+    Returns:
+        How many of the operations were there already.
+
     Raises:
-        FileExistsError: `out` is a file, or holds a set already, be it the same one; nothing was written.
+        FileExistsError: `out` is a file, or holds another set; nothing was written.
         ValueError: an operation has no clip for the layouts; nothing was written.
         OSError, ValueError, av.error.FFmpegError: As `write_video`; what was written before stays.
     """
@@ -69,13 +72,16 @@ def write_set(
     if recording.layouts:
         _require_clips(chosen)
     out.mkdir(parents=True, exist_ok=True)
-    _refuse_taken(out)
-    rows: list[dict[str, object]] = []
-    for member in chosen:
-        size = recording.size_px or member.plan.hospital.size_px
-        _write(member, out, recording, size, watch(member))
-        rows.append(index_row(member, size, recording.fps, recording.codec, vfr=recording.vfr))
-        write_index(out / "index.csv", rows)
+    sizes = [recording.size_px or member.plan.hospital.size_px for member in chosen]
+    rows = [
+        index_row(member, size, recording.fps, recording.codec, vfr=recording.vfr)
+        for member, size in zip(chosen, sizes, strict=True)
+    ]
+    there = begin(out, {**asdict(recording), "simulator": sources_digest()}, rows)
+    for place in range(there, len(chosen)):
+        _write(chosen[place], out, recording, sizes[place], watch(chosen[place]))
+        write_index(out / INDEX, rows[: place + 1])
+    return there
 
 
 def _require_clips(members: Iterable[Member]) -> None:
@@ -85,13 +91,6 @@ def _require_clips(members: Iterable[Member]) -> None:
             clip_start(member.plan)
         except ValueError as error:
             raise ValueError(f"{member.name}: {error}, or write no layouts (--no-layouts)") from error
-
-
-def _refuse_taken(out: Path) -> None:
-    """Let no second set into a folder."""
-    found = next((path for pattern in FILES_OF_A_SET for path in sorted(out.glob(pattern))), None)
-    if found is not None:
-        raise FileExistsError(f"{out} holds a set already, {found.name} is there: give another OUT=, or remove it")
 
 
 def _write(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from simulator.view import Picture
 
 WAITING_A_PROCESS = 8
 """Pictures that may wait for the encoder, for each process."""
+STOPS = {signal.SIGINT, signal.SIGTERM}
 
 
 def pictures(
@@ -65,11 +67,18 @@ def renderers(processes: int) -> ProcessPoolExecutor:
 
     They are started anew: a fork of a process with threads may wait for ever for a lock that one of them held.
     """
-    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # one that is half started would tell of it at length
+    try:
+        pool.submit(int)  # starts them all
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pool
 
 
 def _begin() -> None:
     cv2.setNumThreads(1)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # Ctrl-C reaches all, and the parent decides
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
 

@@ -6,6 +6,7 @@ Belongs here: refusals, what is said and what is left. Does not belong here: set
 from __future__ import annotations
 
 import csv
+import json
 import math
 from fractions import Fraction
 from pathlib import Path
@@ -74,7 +75,8 @@ def test_what_only_the_recording_can_tell_is_one_line(
     said = capsys.readouterr().err.splitlines()
     assert (status, len(said), said[0].startswith("error: ")) == (2, 1, True)
     assert saying in said[0]
-    assert files(tmp_path) == {}
+    assert set(files(tmp_path)) == {"recording.json"}
+    assert ended([*TRUTH_ONLY, "--out", str(tmp_path)]) == 0, "nothing is there that another set could be mixed with"
 
 
 @pytest.mark.parametrize("place", ["/proc/nothing", "/proc/1/comm/out", "FILE", "FILE/out"])
@@ -96,26 +98,51 @@ def test_a_mask_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         write_sampled_truth(plan_operation(0, 20.0), tmp_path, 1.0, 64, 48)
 
 
-@pytest.mark.parametrize(
-    "kept", ["everything", "index.csv", "truth", "layouts", "operation_001.mp4", "operation_001.json"]
-)
-def test_a_folder_takes_no_second_set(tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: str) -> None:
-    """Neither another set nor the same one again, nor beside what is left of an unfinished one."""
-    if kept == "everything":
-        assert ended([*TRUTH_ONLY, "--count", "2", "--out", str(tmp_path)]) == 0
-    elif "." not in kept:
+@pytest.mark.parametrize("kept", ["index.csv", "truth", "layouts", "operation_001.mp4", "operation_001.json"])
+def test_a_set_of_which_nothing_tells_how_it_was_made_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: str
+) -> None:
+    if "." not in kept:
         (tmp_path / kept).mkdir()
     else:
         (tmp_path / kept).write_text("")
     before = files(tmp_path)
-    for another in (["--seed", "9"], ["--count", "2"]):
-        capsys.readouterr()
-        assert ended([*TRUTH_ONLY, *another, "--out", str(tmp_path)]) == 2
-        said = capsys.readouterr().err.splitlines()
-        assert len(said) == 1
-        assert ("index.csv" if kept == "everything" else kept) in said[0]
-        assert "give another OUT=, or remove it" in said[0]
+    assert ended([*TRUTH_ONLY, "--out", str(tmp_path)]) == 2
+    [said] = capsys.readouterr().err.splitlines()
+    assert f"holds a set already, {kept} is there: give another OUT=, or remove it" in said
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("another", "saying"),
+    [
+        (["--seed", "9"], "a set of other operations, its index.csv tells which"),
+        (["--duration-s", "21"], "a set of other operations"),
+        (["--crf", "30"], "another crf, None and not 30"),
+        (["--truth-fps", "0.5"], "another truth_fps"),
+        (["--size", "320x240"], "another size_px"),
+    ],
+)
+def test_a_folder_takes_no_second_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], another: list[str], saying: str
+) -> None:
+    assert ended([*TRUTH_ONLY, "--count", "2", "--out", str(tmp_path)]) == 0
+    before = files(tmp_path)
+    capsys.readouterr()
+    assert ended([*TRUTH_ONLY, *another, "--out", str(tmp_path)]) == 2
+    [said] = capsys.readouterr().err.splitlines()
+    assert saying in said
+    assert "give another OUT=, or remove it" in said
+    assert files(tmp_path) == before
+
+
+def test_a_set_of_another_simulator_does_not_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended([*TRUTH_ONLY, "--out", str(tmp_path)]) == 0
+    told = json.loads((tmp_path / "recording.json").read_text())
+    (tmp_path / "recording.json").write_text(json.dumps({**told, "simulator": "0" * 64}))
+    capsys.readouterr()
+    assert ended([*TRUTH_ONLY, "--count", "2", "--out", str(tmp_path)]) == 2
+    assert "another simulator" in capsys.readouterr().err
 
 
 def test_an_operation_without_a_clip_is_refused_before_anything_is_written(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -116,7 +118,7 @@ def test_the_command_line_makes_videos_sidecars_truth_layouts_and_an_index(tmp_p
     assert done.returncode == 0, done.stderr
     assert "operation_002" in done.stdout
     videos = {f"operation_{number:03d}.{ending}" for number in (1, 2) for ending in ("mp4", "json")}
-    assert {path.name for path in tmp_path.iterdir()} == {*videos, "index.csv", "truth", "layouts"}
+    assert {path.name for path in tmp_path.iterdir()} == {*videos, "recording.json", "index.csv", "truth", "layouts"}
     assert {path.name for path in (tmp_path / "layouts").iterdir()} == {
         "cholec80",
         "m2cai16",
@@ -135,6 +137,50 @@ def test_the_command_line_makes_videos_sidecars_truth_layouts_and_an_index(tmp_p
     assert {path.name for path in truth.iterdir()} == {
         "phases.csv", "instruments.csv", "events.csv", "operation.json", "boxes.csv", "anatomy",
     }  # fmt: skip
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_set_that_was_stopped_goes_on_and_is_the_same(tmp_path: Path) -> None:
+    words = ["--count", "3", "--duration-s", "20", "--size", "160x120", "--truth-fps", "0.2", "--no-layouts"]
+    begun = subprocess.Popen(
+        [sys.executable, "-m", "simulator", *words, "--out", str(tmp_path / "stopped")],
+        cwd=REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    unfinished = tmp_path / "stopped" / ".operation_002.unfinished.mp4"
+    deadline = time.monotonic() + 120
+    while not unfinished.exists() and begun.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    begun.send_signal(signal.SIGTERM)
+    _, said = begun.communicate(timeout=60)
+    assert (begun.returncode, said) == (130, f"stopped: the same command goes on in {tmp_path / 'stopped'}\n")
+    left = contents(tmp_path / "stopped")
+    assert {name for name in left if name.startswith(".")} == set()
+    assert "operation_001.mp4" in left
+    assert "operation_002.mp4" not in left
+    before = (tmp_path / "stopped" / "operation_001.mp4").stat().st_mtime_ns
+
+    gone_on, at_once = run(words, tmp_path / "stopped"), run(words, tmp_path / "whole")
+    assert (gone_on.returncode, at_once.returncode) == (0, 0), gone_on.stderr + at_once.stderr
+    assert "1 of 3 were in" in gone_on.stdout
+    assert (tmp_path / "stopped" / "operation_001.mp4").stat().st_mtime_ns == before
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
+def test_a_set_grows(tmp_path: Path) -> None:
+    words = ["--seed", "7", "--duration-s", "20", "--size", "64x48", "--truth-only", "--no-layouts"]
+    for count, there in (("2", None), ("3", "2 of 3"), ("1", "1 of 1")):
+        made = run([*words, "--count", count], tmp_path / "grown")
+        assert made.returncode == 0, made.stderr
+        assert ("were in" in made.stdout) == (there is not None)
+        assert there is None or there in made.stdout
+    assert run([*words, "--count", "3"], tmp_path / "whole").returncode == 0
+    assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
 
 
 def test_without_a_size_a_hospital_records_in_its_own(tmp_path: Path) -> None:
@@ -160,7 +206,7 @@ def test_without_a_size_a_hospital_records_in_its_own(tmp_path: Path) -> None:
 def test_truth_alone_has_no_videos(tmp_path: Path) -> None:
     done = run(["--duration-s", "20", "--size", "160x120", "--truth-only", "--no-layouts"], tmp_path)
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"index.csv", "truth"}
+    assert {path.name for path in tmp_path.iterdir()} == {"recording.json", "index.csv", "truth"}
     assert len(list((tmp_path / "truth" / "operation_001" / "anatomy").iterdir())) == 20
 
 
