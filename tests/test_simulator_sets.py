@@ -153,11 +153,11 @@ def test_a_set_that_was_stopped_goes_on_and_is_the_same(tmp_path: Path) -> None:
         text=True,
     )
     unfinished = tmp_path / "stopped" / ".operation_002.unfinished.mp4"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not unfinished.exists() and begun.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     begun.send_signal(signal.SIGTERM)
-    _, said = begun.communicate(timeout=60)
+    _, said = begun.communicate(timeout=300)
     assert (begun.returncode, said) == (130, f"stopped: the same command goes on in {tmp_path / 'stopped'}\n")
     left = contents(tmp_path / "stopped")
     assert {name for name in left if name.startswith(".")} == set()
