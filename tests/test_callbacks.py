@@ -76,10 +76,10 @@ def told_after(
         job = build_defs().resolve_job_def("process_video")
         result = job.execute_in_process(instance=instance, tags={} if one else span, raise_on_error=False, **one)
         event = (result.get_run_success_event if result.success else result.get_run_failure_event)()
-        context = dg.build_run_status_sensor_context(
+        with dg.build_run_status_sensor_context(
             sensor_name="any", dagster_instance=instance, dagster_run=result.dagster_run, dagster_event=event
-        )
-        tell(context, incoming.store, ProgressBoard(object_store=incoming.store))
+        ) as context:
+            tell(context, incoming.store, ProgressBoard(object_store=incoming.store))
 
 
 def test_a_completed_video_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

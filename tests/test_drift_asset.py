@@ -60,8 +60,8 @@ class Alarms:
 
     def tick(self) -> str:
         """What it says."""
-        context = dg.build_sensor_context(instance_ref=self.instance.get_ref(), cursor=self.cursor)
-        answer = drift_alarms.evaluate_tick(context)
+        with dg.build_sensor_context(instance_ref=self.instance.get_ref(), cursor=self.cursor) as context:
+            answer = drift_alarms.evaluate_tick(context)
         self.cursor = answer.cursor
         return str(answer.skip_message)
 
@@ -115,9 +115,9 @@ def test_an_alarm_and_the_clock_at_once_make_one_run(home: DriftHome, tmp_path: 
     Alarms(home.instance).tick()
     datasets = DatasetRepository.of(Settings(home=tmp_path))
     (datasets.root / "external" / "cholec80").mkdir(parents=True)
-    weekly_retraining.evaluate_tick(
-        dg.build_schedule_context(instance_ref=home.instance.get_ref(), resources={"datasets": datasets})
-    )
+    given = {"datasets": datasets}
+    with dg.build_schedule_context(instance_ref=home.instance.get_ref(), resources=given) as context:
+        weekly_retraining.evaluate_tick(context)
     runs = {run.partition_key: run.tags for run in runs_for(read_requests(home.instance, {}), busy=())}
     assert len(runs) == 3
     assert runs[DETECTOR]["neurovision/requester"] == "drift, clock"
@@ -171,5 +171,6 @@ def test_every_monday_morning_the_week_before_is_judged() -> None:
     schedule = definitions.resolve_schedule_def("weekly_drift")
     assert schedule.cron_schedule == "0 6 * * 1"
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    [run] = schedule.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=tick)).run_requests or []
+    with dg.build_schedule_context(scheduled_execution_time=tick) as context:
+        [run] = schedule.evaluate_tick(context).run_requests or []
     assert run.partition_key == "2026-11-16"

@@ -33,8 +33,8 @@ def corrected(instance: dg.DagsterInstance, **by_kind: int) -> None:
 
 def tick(instance: dg.DagsterInstance) -> str:
     """One look of the daemon."""
-    context = dg.build_sensor_context(instance_ref=instance.get_ref())
-    return str(new_annotations.evaluate_tick(context).skip_message)
+    with dg.build_sensor_context(instance_ref=instance.get_ref()) as context:
+        return str(new_annotations.evaluate_tick(context).skip_message)
 
 
 def test_fifty_of_a_models_kind_ask_for_it_and_are_counted_once(instance: dg.DagsterInstance) -> None:

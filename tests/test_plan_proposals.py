@@ -211,12 +211,12 @@ class Daemon:
     def tick(self) -> int:
         """How many runs were asked for."""
         platform = self.office.platform
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=platform.instance,
             cursor=self.cursor,
             resources={"database": platform.database, "inference": platform.inference},
-        )
-        answer = plan_proposals.evaluate_tick(context)
+        ) as context:
+            answer = plan_proposals.evaluate_tick(context)
         self.cursor = answer.cursor
         return len(answer.run_requests or [])
 

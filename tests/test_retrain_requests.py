@@ -30,10 +30,10 @@ class Daemon:
 
     def tick(self) -> list[dg.RunRequest]:
         """What the daemon would start."""
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance_ref=self.instance.get_ref(), cursor=self.cursor, definitions=self.definitions
-        )
-        answer = retraining_requests.evaluate_tick(context)
+        ) as context:
+            answer = retraining_requests.evaluate_tick(context)
         self.cursor = answer.cursor
         return list(answer.run_requests or [])
 
@@ -96,9 +96,8 @@ class instance_run:  # noqa: N801 - reads as a statement
 def clock(instance: dg.DagsterInstance, home: Path) -> str:
     """What the clock says on a Sunday night."""
     datasets = DatasetRepository.of(Settings(home=home))
-    said = weekly_retraining.evaluate_tick(
-        dg.build_schedule_context(instance_ref=instance.get_ref(), resources={"datasets": datasets})
-    )
+    with dg.build_schedule_context(instance_ref=instance.get_ref(), resources={"datasets": datasets}) as context:
+        said = weekly_retraining.evaluate_tick(context)
     assert not said.run_requests
     return str(said.skip_message)
 

@@ -38,12 +38,12 @@ class Daemon:
 
     def tick(self) -> list[dg.AssetMaterialization]:
         """What the graph was told."""
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursor,
             resources={"inference": InferenceResource(repository=str(self.root))},
-        )
-        answer = served_models_sensor.evaluate_tick(context)
+        ) as context:
+            answer = served_models_sensor.evaluate_tick(context)
         self.cursor = answer.cursor
         told = [event for event in answer.asset_events if isinstance(event, dg.AssetMaterialization)]
         for event in told:
