@@ -7,9 +7,12 @@ index's columns (`cohort`).
 from __future__ import annotations
 
 import csv
+import fcntl
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 HOW_MADE = "recording.json"
@@ -26,6 +29,24 @@ def sources_digest() -> str:
         if path.is_file() and path.suffix != ".pyc":
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Keep other processes from making a set in this folder meanwhile.
+
+    Raises:
+        BlockingIOError: another one makes a set there.
+    """
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(f"{out}: another process makes a set there: wait, or give another OUT=") from error
+        yield
+    finally:
+        os.close(folder)
 
 
 def begin(out: Path, how_made: Mapping[str, object], rows: Sequence[Mapping[str, object]]) -> int:

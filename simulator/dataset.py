@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from simulator.begun import INDEX, begin, sources_digest
+from simulator.begun import INDEX, begin, held, sources_digest
 from simulator.cohort import Member, index_row, write_index
 from simulator.layouts import write_layouts
 from simulator.layouts.cholecseg8k import clip_start
@@ -65,6 +65,7 @@ def write_set(
 
     Raises:
         FileExistsError: `out` is a file, or holds another set; nothing was written.
+        BlockingIOError: another process makes a set there; nothing was written.
         ValueError: an operation has no clip for the layouts; nothing was written.
         OSError, ValueError, av.error.FFmpegError: As `write_video`; what was written before stays.
     """
@@ -77,10 +78,11 @@ def write_set(
         index_row(member, size, recording.fps, recording.codec, vfr=recording.vfr)
         for member, size in zip(chosen, sizes, strict=True)
     ]
-    there = begin(out, {**asdict(recording), "simulator": sources_digest()}, rows)
-    for place in range(there, len(chosen)):
-        _write(chosen[place], out, recording, sizes[place], watch(chosen[place]))
-        write_index(out / INDEX, rows[: place + 1])
+    with held(out):
+        there = begin(out, {**asdict(recording), "simulator": sources_digest()}, rows)
+        for place in range(there, len(chosen)):
+            _write(chosen[place], out, recording, sizes[place], watch(chosen[place]))
+            write_index(out / INDEX, rows[: place + 1])
     return there
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from simulator.__main__ import main
 from simulator.arguments import parse_arguments
+from simulator.begun import held
 from simulator.operation import plan_operation
 from simulator.truth import write_sampled_truth
 from simulator.video import frame_times, write_video
@@ -134,6 +135,15 @@ def test_a_folder_takes_no_second_set(
     assert saying in said
     assert "give another OUT=, or remove it" in said
     assert files(tmp_path) == before
+
+
+def test_two_at_once_do_not_make_one_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with held(tmp_path):
+        assert ended([*TRUTH_ONLY, "--out", str(tmp_path)]) == 2
+    [said] = capsys.readouterr().err.splitlines()
+    assert "another process makes a set there" in said
+    assert files(tmp_path) == {}
+    assert ended([*TRUTH_ONLY, "--out", str(tmp_path)]) == 0
 
 
 def test_a_set_of_another_simulator_does_not_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
