@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 
 import cv2
 
@@ -22,7 +23,7 @@ from simulator.view import Picture
 
 WAITING_A_PROCESS = 8
 """Pictures that may wait for the encoder, for each process."""
-STOPS = {signal.SIGINT, signal.SIGTERM}
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def pictures(
@@ -68,17 +69,36 @@ def renderers(processes: int) -> ProcessPoolExecutor:
     They are started anew: a fork of a process with threads may wait for ever for a lock that one of them held.
     """
     pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # one that is half started would tell of it at length
-    try:
-        pool.submit(int)  # starts them all
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with _stops_held_back():
+        for _ in range(processes):
+            pool.submit(int)  # starts one, as none is idle yet
     return pool
+
+
+@contextmanager
+def _stops_held_back() -> Iterator[None]:
+    """Take Ctrl-C and SIGTERM after what is done here: a process that was half started would tell of it at length.
+
+    Those that are started here never get Ctrl-C, which reaches all processes of a terminal: this one decides.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    came: list[int] = []
+    handlers = {number: signal.signal(number, lambda what, _: came.append(what)) for number in STOPS}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    for what in came:
+        signal.raise_signal(what)
 
 
 def _begin() -> None:
     cv2.setNumThreads(1)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # Ctrl-C reaches all, and the parent decides
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 
 

@@ -144,7 +144,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_set_that_was_stopped_goes_on_and_is_the_same(tmp_path: Path) -> None:
-    words = ["--count", "3", "--duration-s", "20", "--size", "160x120", "--truth-fps", "0.2", "--no-layouts"]
+    words = ["--count", "3", "--duration-s", "20", "--fps", "5", "--size", "64x48", "--truth-fps", "0", "--no-layouts"]
     begun = subprocess.Popen(
         [sys.executable, "-m", "simulator", *words, "--out", str(tmp_path / "stopped")],
         cwd=REPOSITORY,
