@@ -17,7 +17,7 @@ import numpy as np
 
 from models.augment import coin
 from models.labels import INSTRUMENTS, PHASES
-from models.letterbox import FrameGeometry, letterbox
+from models.letterbox import FrameGeometry, letterbox, pad
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -169,8 +169,7 @@ def render_operation(seed: int) -> Operation:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*_JPEG_QUALITY))]
         jpegs.append(cv2.imencode(".jpg", np.ascontiguousarray(image[:, :, ::-1]), quality)[1].tobytes())
         phases.append(PHASES.index(frame.phase))
-        mask = np.zeros((HEIGHT_PX, WIDTH_PX), dtype=np.uint8)
-        mask[geometry.inner] = frame.anatomy
+        mask = pad(frame.anatomy, geometry)
         middle = _MASK_STRIDE_PX // 2
         anatomy.append(mask[middle::_MASK_STRIDE_PX, middle::_MASK_STRIDE_PX])
         boxes += [

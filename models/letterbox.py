@@ -126,8 +126,7 @@ class FrameGeometry(BaseModel):
         """
         frame = _as_boxes(boxes)
         source = (frame - self._offset()) / self._scale()
-        limit = np.array([self.source_width_px, self.source_height_px] * 2, dtype=np.float64)
-        return np.clip(source, 0.0, limit)
+        return np.clip(source, 0.0, self._limit())
 
     def to_frame_box(self, boxes: npt.ArrayLike) -> FloatArray:
         """Map boxes from source pixels to frame pixels, clipped to the picture inside the frame.
@@ -139,8 +138,10 @@ class FrameGeometry(BaseModel):
             The same shape, float64, in frame pixels.
         """
         source = _as_boxes(boxes)
-        limit = np.array([self.source_width_px, self.source_height_px] * 2, dtype=np.float64)
-        return np.clip(source, 0.0, limit) * self._scale() + self._offset()
+        return np.clip(source, 0.0, self._limit()) * self._scale() + self._offset()
+
+    def _limit(self) -> FloatArray:
+        return np.array([self.source_width_px, self.source_height_px] * 2, dtype=np.float64)
 
     def _offset(self) -> FloatArray:
         return np.array([self.pad_left_px, self.pad_top_px] * 2, dtype=np.float64)
