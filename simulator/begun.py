@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 HOW_MADE = "recording.json"
@@ -54,11 +55,11 @@ def begin(out: Path, how_made: Mapping[str, object], rows: Sequence[Mapping[str,
 
     Args:
         out: the set's folder; it exists.
-        how_made: what decides the files beside the operations themselves, as JSON has it.
+        how_made: what decides the files beside the operations themselves, as JSON has it; `videos`, whether there are.
         rows: what the index will say of each operation.
 
     Returns:
-        How many of the operations are there, whole.
+        How many of the operations are there, whole, before the first that is not.
 
     Raises:
         FileExistsError: the folder holds another set, or one of which nothing tells how it was made; nothing was
@@ -80,7 +81,13 @@ def begin(out: Path, how_made: Mapping[str, object], rows: Sequence[Mapping[str,
     whole = _index(out / INDEX)
     if any(there != {name: str(value) for name, value in row.items()} for there, row in zip(whole, rows, strict=False)):
         raise FileExistsError(f"{out} holds a set of other operations, its {INDEX} tells which: {REMEDY}")
-    return min(len(whole), len(rows))
+    kept = takewhile(lambda row: _has_files(out, row["operation"], videos=bool(wanted["videos"])), whole[: len(rows)])
+    return len(list(kept))
+
+
+def _has_files(out: Path, name: str, *, videos: bool) -> bool:
+    """Whether nobody removed an operation that the index names."""
+    return (out / "truth" / name).is_dir() and (not videos or (out / f"{name}.mp4").is_file())
 
 
 def _how_made(path: Path) -> dict[str, object] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,6 +181,9 @@ def test_a_set_grows(tmp_path: Path) -> None:
         assert ("were in" in made.stdout) == (there is not None)
         assert there is None or there in made.stdout
     assert run([*words, "--count", "3"], tmp_path / "whole").returncode == 0
+    assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
+    shutil.rmtree(tmp_path / "grown" / "truth" / "operation_002")
+    assert "1 of 3" in run([*words, "--count", "3"], tmp_path / "grown").stdout, "what somebody removed is made again"
     assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
 
 
